@@ -1,0 +1,228 @@
+r"""The training sets of the paper (section 5 and appendix), and a user's own files.
+
+MNIST, odd against even digits; CIFAR-10, animals against vehicles; the colour toy, pure red against pure
+blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
+"""
+
+import gzip
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+ANIMALS = (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
+CASES = ("mnist", "cifar10", "colours", "circle")
+
+
+class Dataset(NamedTuple):
+    r"""A binary classification problem.
+
+    name : what it was loaded as
+    x : (n, d) float64, training samples less their mean; images are flattened in the order (c, h, w)
+    y : (n,) float64, labels, −1 or +1
+    mean : (d,), the mean training sample
+    image_shape : (c, h, w), or None where the samples are no images
+    class_names : what −1 and +1 stand for
+    x_test, y_test : (n_test, d) and (n_test,), held-out samples less the *training* mean; may be empty
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    mean: np.ndarray
+    image_shape: tuple | None
+    class_names: tuple
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+def data_file(name):
+    r"""Path of a file that is shipped with the package: in an installed copy, or in the repository."""
+    here = Path(__file__).parent
+    for folder in (here / "data", here.parent / "data"):
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"{name}: expected among the package's data, in {here / 'data'}")
+
+
+def load_dataset(name, n=20):
+    r"""Load a training set of n samples, the first n/2 of each class in file order.
+
+    Parameters
+    ----------
+    name : "mnist", "cifar10", "colours" or "circle"; or the path of
+        a folder with MNIST's idx files (train-images-idx3-ubyte, …, plain or .gz), odd against even;
+        a folder with CIFAR-10's binary version (data_batch_1.bin, …), animals against vehicles;
+        an .npz file with `images`, uint8 or floats in [0, 1], of shape (N, h, w), (N, h, w, 3) or (N, d),
+        and two different `labels`, the smaller of which becomes −1 (and, if held-out samples are wanted,
+        `test_images` and `test_labels`)
+    n : even int, size of the training set; n = 500 of "mnist" or "cifar10" is the paper's
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError : n odd or larger than what is there, an unknown name, labels that are not two classes,
+        pixels that are NaN or out of range, arrays or files of the wrong shape
+    """
+    if n < 2 or n % 2:
+        raise ValueError(f"n = {n}: expected an even number of training samples, at least 2")
+    if name in ("colours", "circle"):
+        return (_colours if name == "colours" else _circle)(n)
+    if name in ("mnist", "cifar10"):
+        with np.load(data_file(f"{name}.npz")) as archive:
+            arrays = [archive[f"{part}_{what}"] for part in ("train", "test") for what in ("images", "labels")]
+        return _digits(name, n, *arrays) if name == "mnist" else _animals(name, n, *arrays)
+    path = Path(name)
+    if path.is_dir():
+        if _find_idx(path, "train-images") is not None:
+            arrays = [_read_idx(path, f"{part}-{what}")
+                      for part in ("train", "t10k") for what in ("images", "labels")]  # fmt: skip
+            return _digits(str(name), n, *arrays)
+        if (path / "data_batch_1.bin").is_file():
+            return _animals(str(name), n, *_read_cifar(path, "data_batch_?.bin"), *_read_cifar(path, "test_batch.bin"))
+        raise ValueError(f"{path}: expected MNIST's idx files (train-images-idx3-ubyte) or CIFAR-10's data_batch_1.bin")
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return _npz(path, n)
+    raise ValueError(f"{name}: expected one of {', '.join(CASES)}, a folder of MNIST or CIFAR-10 files, or an .npz file")
+
+
+def _digits(name, n, images, labels, test_images, test_labels):
+    odd = [np.where(part % 2 == 1, 1.0, -1.0) for part in (labels, test_labels)]
+    return _build(name, n, ("even", "odd"), images, odd[0], test_images, odd[1])
+
+
+def _animals(name, n, images, labels, test_images, test_labels):
+    animal = [np.where(np.isin(part, ANIMALS), 1.0, -1.0) for part in (labels, test_labels)]
+    return _build(name, n, ("vehicle", "animal"), images, animal[0], test_images, animal[1])
+
+
+def _npz(path, n):
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except Exception as error:  # a damaged zip raises a dozen different types
+        raise ValueError(f"{path}: not a readable .npz archive ({error})") from None
+    if "images" not in arrays or "labels" not in arrays:
+        raise ValueError(f"{path}: holds {', '.join(arrays) or 'nothing'}; expected arrays `images` and `labels`")
+    labels = arrays["labels"]
+    classes = np.unique(labels)
+    if len(classes) != 2:
+        raise ValueError(f"{path}: labels hold {len(classes)} class(es), {_brief(classes)}; expected 2")
+    images = arrays["images"]
+    test_images = arrays.get("test_images", images[:0])
+    test_labels = arrays.get("test_labels", labels[:0])
+    if not np.isin(test_labels, classes).all():
+        raise ValueError(f"{path}: test_labels hold {_brief(np.unique(test_labels))}; expected {_brief(classes)}")
+    y, y_test = (np.where(part == classes[1], 1.0, -1.0) for part in (labels, test_labels))
+    return _build(str(path), n, tuple(str(c) for c in classes), images, y, test_images, y_test)
+
+
+def _brief(values):
+    return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")
+
+
+def _build(name, n, class_names, images, y, test_images, y_test):
+    r"""Check, select the first n/2 of each class, scale to [0, 1], subtract the training mean."""
+    pixels, image_shape = _flatten(name, images, y)
+    test_pixels, test_shape = _flatten(name, test_images, y_test)
+    if image_shape != test_shape:
+        raise ValueError(f"{name}: test images of shape {test_shape}; expected {image_shape}, the training images'")
+    counts = [int(np.sum(y == sign)) for sign in (-1, 1)]
+    if min(counts) == 0:
+        raise ValueError(f"{name}: all labels are of one class; expected two")
+    if n // 2 > min(counts):
+        raise ValueError(f"n = {n}: expected at most {2 * min(counts)} for {name}, which has {counts[0]} "
+                         f"{class_names[0]} and {counts[1]} {class_names[1]}")  # fmt: skip
+    chosen = np.sort(np.concatenate([np.flatnonzero(y == sign)[: n // 2] for sign in (-1, 1)]))
+    x = _scale(name, pixels[chosen])
+    mean = x.mean(axis=0)
+    return Dataset(name, x - mean, y[chosen], mean, image_shape, class_names,
+                   _scale(name, test_pixels) - mean, y_test)  # fmt: skip
+
+
+def _flatten(name, images, labels):
+    r"""(N, h, w), (N, h, w, 3) or (N, d) -> (N, d) in the order (c, h, w), and (c, h, w) or None."""
+    if images.ndim not in (2, 3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)) or images[:1].size == 0 < len(images):
+        raise ValueError(f"{name}: images of shape {images.shape}; expected (N, h, w), (N, h, w, 3) or (N, d)")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"{name}: labels of shape {labels.shape}; expected ({len(images)},), one an image")
+    if images.ndim == 2:
+        return images, None
+    if images.ndim == 3:
+        images = images[..., None]
+    images = images.transpose(0, 3, 1, 2)  # (N, c, h, w)
+    return images.reshape(len(images), -1), images.shape[1:]
+
+
+def _scale(name, pixels):
+    r"""Bytes to [0, 1]; floats have to be there already."""
+    if pixels.dtype == np.uint8:
+        return pixels / 255.0
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise ValueError(f"{name}: images of type {pixels.dtype}; expected uint8, or floats in [0, 1]")
+    if not np.isfinite(pixels).all():
+        raise ValueError(f"{name}: images hold NaN or infinity; expected numbers in [0, 1]")
+    if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 1:
+        raise ValueError(f"{name}: pixels from {pixels.min():g} to {pixels.max():g}; expected floats in [0, 1]")
+    return pixels.astype(float)
+
+
+def _find_idx(folder, start):
+    return next((path for path in sorted(folder.glob(f"{start}*-ubyte*")) if path.suffix in ("", ".gz")), None)
+
+
+def _read_idx(folder, start):
+    r"""MNIST's format: 0, 0, type 8 (uint8), number of axes, their lengths big-endian, then the bytes."""
+    path = _find_idx(folder, start)
+    if path is None:
+        raise ValueError(f"{folder}: no file {start}-idx*-ubyte or .gz; expected MNIST's four files")
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path}: not readable ({error})") from None
+    axes = 3 if start.endswith("images") else 1
+    if content[:4] != bytes([0, 0, 8, axes]):
+        raise ValueError(f"{path}: begins with {content[:4].hex(' ')}; expected 00 00 08 {axes:02x}, MNIST's idx format")
+    shape = np.frombuffer(content, ">u4", axes, 4) if len(content) >= 4 + 4 * axes else np.array([0])
+    if len(content) != 4 + 4 * axes + np.prod(shape, dtype=float):
+        raise ValueError(f"{path}: {len(content)} bytes; its header announces an array of {tuple(map(int, shape))}")
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _read_cifar(folder, pattern):
+    r"""CIFAR-10's binary version: for each image a label, then 3072 bytes in the order (c, h, w)."""
+    records = []
+    for path in sorted(folder.glob(pattern)):
+        content = np.fromfile(path, np.uint8)
+        if len(content) == 0 or len(content) % 3073:
+            raise ValueError(f"{path}: {len(content)} bytes; expected a multiple of 3073, CIFAR-10's binary version")
+        records.append(content.reshape(-1, 3073))
+    if not records:
+        return np.empty((0, 32, 32, 3), np.uint8), np.empty(0, np.uint8)
+    records = np.concatenate(records)
+    if records[:, 0].max() > 9:
+        raise ValueError(f"{folder}: a label of {records[:, 0].max()} in {pattern}; expected 0 to 9")
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
+
+
+def _colours(n):
+    r"""n/2 pure red images (+1) and n/2 pure blue ones (−1), 1×1×3; held out: eight shades of each."""
+    red, blue = np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8)
+    y = np.tile([1.0, -1.0], n // 2)
+    images = np.where(y[:, None] > 0, red, blue)[:, None, None, :]  # (n, 1, 1, 3)
+    strong, weak = np.meshgrid([255, 191], [0, 32, 64, 96], indexing="ij")
+    reds = np.stack([strong, weak, weak], axis=-1).reshape(-1, 1, 1, 3).astype(np.uint8)
+    shades = np.concatenate([reds, reds[..., ::-1]])
+    return _build("colours", n, ("blue", "red"), images, y, shades, np.repeat([1.0, -1.0], len(reds)))
+
+
+def _circle(n):
+    r"""n points on the unit circle, labels alternating (Fig. 2); held out: a quarter of the way to the next."""
+    angle = 2 * np.pi * np.arange(n) / n
+    y = np.tile([1.0, -1.0], n // 2)
+    x, x_test = (np.stack([np.cos(a), np.sin(a)], axis=1) for a in (angle, angle + np.pi / (2 * n)))
+    mean = np.zeros(2)  # exactly, by symmetry
+    return Dataset("circle", x, y, mean, None, ("odd place", "even place"), x_test, y)

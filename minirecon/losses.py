@@ -1,0 +1,93 @@
+r"""The reconstruction loss of the paper (section 4): three terms in the unknown samples x and multipliers λ.
+
+The weights of a trained network nearly obey the KKT condition θ = Σᵢ λᵢ yᵢ ∇_θ Φ(θ; xᵢ), λᵢ ≥ 0. Turn
+it round: θ is known, find the x and λ that make it true. `total_loss` adds the terms with the weights of
+the authors' code. All of them can be differentiated by autograd in `x` and in `lam`.
+"""
+
+import autograd.numpy as np
+
+from . import mlp
+
+LAMBDA_WEIGHT = 5.0  # the authors' weights are 1 (parameter), 5 (lambda), 1 (range)
+
+
+def parameter_loss(params, x, lam, y, alpha=None, layer_weights=None):
+    r"""The stationary loss, ‖θ − (1/m) Σᵢ λᵢ yᵢ ∇_θ Φ(θ; xᵢ)‖², summed over all parameters.
+
+    Parameters
+    ----------
+    params : tuple of Layer, the trained θ
+    x : (m, d), candidates
+    lam : (m,), multipliers; m times the λ of the paper's equation, as in the authors' code
+    y : (m,), labels, −1 or +1
+    alpha : sharpness of the modified ReLU's gates; None for plain ReLU
+    layer_weights : one number a layer that multiplies its part; None for 1, the paper's loss
+
+    Returns
+    -------
+    scalar, in squared units of the weights
+
+    Source: arXiv 2206.07758, equation (5); the factor 1/m from the authors' extraction.py.
+    """
+    _, inputs, gates = mlp.forward(params, x, alpha)
+    gradient = mlp.weighted_gradient(params, inputs, gates, lam * y / len(y))
+    return total_residual(layer_residuals(params, gradient), layer_weights)
+
+
+def layer_residuals(params, gradient):
+    r"""‖θˡ − Gˡ‖² for each layer l, weight and bias together: a list of L scalars."""
+    residuals = []
+    for layer, g in zip(params, gradient, strict=True):
+        residual = np.sum((layer.weight - g.weight) ** 2)
+        if layer.bias is not None:
+            residual = residual + np.sum((layer.bias - g.bias) ** 2)
+        residuals.append(residual)
+    return residuals
+
+
+def total_residual(residuals, layer_weights=None):
+    r"""Σ_l w_l ‖θˡ − Gˡ‖²; the w_l are 1 in the paper."""
+    if layer_weights is None:
+        return sum(residuals)
+    return sum(weight * residual for weight, residual in zip(layer_weights, residuals, strict=True))
+
+
+def lambda_loss(lam, lam_min):
+    r"""Σᵢ max(λ_min − λᵢ, 0)², dual feasibility λᵢ ≥ λ_min > 0.
+
+    λ_min is positive, not 0 as in the theory, lest every λ fall to 0.
+    Source: arXiv 2206.07758, equation (6); squared as in the authors' extraction.py.
+    """
+    return np.sum(np.maximum(lam_min - lam, 0) ** 2)
+
+
+def range_loss(x, low=-1.0, high=1.0):
+    r"""Σ max(x − high, 0)² + Σ max(low − x, 0)² over all pixels, the prior that x is an image.
+
+    Pixels in [0, 1] less their mean lie in [−1, 1].
+    Source: arXiv 2206.07758, equation (7), the prior loss; squared as in the authors' extraction.py.
+    """
+    return np.sum(np.maximum(x - high, 0) ** 2) + np.sum(np.maximum(low - x, 0) ** 2)
+
+
+def total_loss(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0):
+    r"""parameter_loss + 5 lambda_loss + range_loss, the authors' reconstruction loss."""
+    return (
+        parameter_loss(params, x, lam, y, alpha)
+        + LAMBDA_WEIGHT * lambda_loss(lam, lam_min)
+        + range_loss(x, low, high)
+    )
+
+
+def margin_loss(phi, y):
+    r"""Mean squared deviation of the margins yᵢΦ(xᵢ) from their mean, in units of that mean squared.
+
+    Complementary slackness, which the paper leaves out: λᵢ > 0 only where yᵢΦ(θ; xᵢ) = γ, and every
+    candidate has λᵢ > 0. The attack does not know γ; the mean over the candidates stands for it, so that
+    this is the squared coefficient of variation of the margins.
+
+    Derived for this project from the KKT conditions, arXiv 2206.07758, section 3.
+    """
+    margin = y * phi  # (m,)
+    return np.mean((margin / np.mean(margin) - 1) ** 2)

@@ -1,0 +1,144 @@
+r"""The network of the paper (section 3): a ReLU multilayer perceptron and its backpropagation.
+
+    a⁰ = x,   zˡ = Wˡ aˡ⁻¹ + bˡ,   aˡ = max(zˡ, 0),   Φ(θ; x) = Wᴸ aᴸ⁻¹
+
+With a bias in the first layer only, Φ is homogeneous of degree L in θ = (W¹, b¹, W², …, Wᴸ):
+Φ(cθ; x) = cᴸ Φ(θ; x) for c > 0. That is what Theorem 3.1 needs.
+
+Everything is written with `autograd.numpy`, so that the losses built on it can be differentiated with
+respect to the pixels x: the gradient of a gradient.
+"""
+
+import autograd.numpy as np
+from autograd.extend import defvjp, primitive
+
+from .checkpoint import Layer
+
+
+def initialise(rng, d, hidden=(1000, 1000), *, first_scale=1e-4, hidden_biases=False, dtype=np.float32):
+    r"""Draw the paper's initial weights for a network d – hidden – 1.
+
+    Layer 1, weight and bias: `first_scale` · N(0, 1). The others: U(−1/√fan_in, 1/√fan_in), PyTorch's
+    default. The small first layer is what makes the attack work: the rows of W¹ end up almost in the
+    span of the training data.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    d : int, number of inputs
+    hidden : sequence of int, widths of the hidden layers
+    first_scale : float, standard deviation in layer 1
+    hidden_biases : bool. False: a bias in layer 1 only (homogeneous). True: in all hidden layers.
+    dtype : numpy float type of the weights
+
+    Returns
+    -------
+    tuple of Layer, the parameters θ
+
+    Raises
+    ------
+    ValueError : a width below 1, no hidden layer, or a scale that is not positive
+
+    Source: arXiv 2206.07758, section 5 and appendix; the authors' CreateModel.py.
+    """
+    widths = [d, *hidden, 1]
+    if len(widths) < 3 or min(widths) < 1:
+        raise ValueError(f"hidden = {tuple(hidden)} with {d} inputs: expected one or more widths of at least 1")
+    if not first_scale > 0:
+        raise ValueError(f"first_scale = {first_scale}: expected a positive number")
+    params = []
+    for number, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+        has_bias = number == 1 or (hidden_biases and number < len(widths) - 1)
+        if number == 1:
+            weight = first_scale * rng.standard_normal((fan_out, fan_in))
+            bias = first_scale * rng.standard_normal(fan_out)
+        else:
+            weight = rng.uniform(-1, 1, (fan_out, fan_in)) / fan_in**0.5
+            bias = rng.uniform(-1, 1, fan_out) / fan_in**0.5 if has_bias else None
+        params.append(Layer(weight.astype(dtype), bias.astype(dtype) if has_bias else None))
+    return tuple(params)
+
+
+def homogeneity_degree(params):
+    r"""Return L if Φ(cθ; x) = cᴸ Φ(θ; x) for all c > 0, else None.
+
+    A bias in layer l is multiplied by cᴸ⁻ˡ⁺¹ on its way to the output, the weights by cᴸ; only in layer
+    l = 1 are the two powers the same.
+    """
+    return len(params) if all(layer.bias is None for layer in params[1:]) else None
+
+
+def gate(z, alpha=None):
+    r"""Derivative of the (modified) ReLU: 1[z > 0] for `alpha` None, else σ(αz).
+
+    σ(αz) is itself differentiated: ∇_θ Φ contains the gates, and the derivative of the step 1[z > 0] is
+    zero almost everywhere, so that x would never learn which units should be on.
+
+    Source: arXiv 2206.07758, appendix, "modified ReLU".
+    """
+    if alpha is None:
+        return (z > 0).astype(z.dtype)
+    return 0.5 * (1 + np.tanh(0.5 * alpha * z))  # σ(αz), without overflow
+
+
+@primitive
+def relu(z, s):
+    r"""max(z, 0), with s = `gate(z, alpha)` as its derivative with respect to z."""
+    return np.maximum(z, 0)
+
+
+defvjp(relu, lambda ans, z, s: lambda g: g * s, None)  # None: no derivative with respect to s
+
+
+def forward(params, x, alpha=None):
+    r"""Forward pass.
+
+    Parameters
+    ----------
+    params : tuple of Layer with one output
+    x : (n, d), samples
+    alpha : sharpness of the modified ReLU's gates, None for the plain ReLU; the values Φ are the same
+
+    Returns
+    -------
+    phi : (n,), the outputs Φ(θ; xᵢ)
+    inputs : list over layers of (n, in), the input aˡ⁻¹ of layer l
+    gates : list over hidden layers of (n, out), the derivative of aˡ with respect to zˡ
+    """
+    a, inputs, gates = x, [], []
+    for number, (weight, bias) in enumerate(params, start=1):
+        inputs.append(a)
+        z = np.dot(a, weight.T)  # (n, in) x (in, out) -> (n, out)
+        if bias is not None:
+            z = z + bias
+        if number < len(params):
+            gates.append(gate(z, alpha))
+            a = relu(z, gates[-1])
+    return z[:, 0], inputs, gates
+
+
+def backward(params, gates, coeff):
+    r"""Backward pass: the signals dˡ of Σᵢ cᵢ Φ(θ; xᵢ), a list over layers of (n, out).
+
+    The gradient of a weight matrix is an outer product, one term a sample:
+
+        cᵢ ∂Φ(xᵢ)/∂Wˡ = dᵢˡ (aᵢˡ⁻¹)ᵀ,    cᵢ ∂Φ(xᵢ)/∂bˡ = dᵢˡ
+        dᵢᴸ = cᵢ,    dᵢˡ = (Wˡ⁺¹)ᵀ dᵢˡ⁺¹ ∘ gateᵢˡ
+
+    `gates` come from `forward`; `coeff` (n,) are the c: λᵢyᵢ/m in the parameter loss.
+    """
+    d = np.reshape(coeff, (-1, 1))  # (n, 1), the signal of the last layer
+    signals = [d]
+    for layer, s in zip(params[:0:-1], gates[::-1], strict=True):
+        d = np.dot(d, layer.weight) * s  # (n, out) x (out, in) -> (n, in)
+        signals.append(d)
+    return signals[::-1]
+
+
+def weighted_gradient(params, inputs, gates, coeff):
+    r"""Σᵢ cᵢ ∇_θ Φ(θ; xᵢ), layer by layer in the form of `params`; `inputs`, `gates` from `forward`."""
+    signals = backward(params, gates, coeff)
+    return tuple(
+        Layer(np.dot(d.T, a), None if layer.bias is None else np.sum(d, axis=0))  # (out, n) x (n, in)
+        for layer, a, d in zip(params, inputs, signals, strict=True)
+    )
