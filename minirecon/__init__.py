@@ -1,0 +1,34 @@
+r"""minirecon: reconstruct the training data of a neural network from its weights (arXiv 2206.07758).
+
+>>> import minirecon as mr
+>>> data = mr.load_dataset("mnist", n=20)
+>>> run = mr.train(data, hidden=(1000, 1000), seed=0)
+>>> rec = mr.reconstruct(run.params, m=40, seed=0)  # sees the weights only
+>>> score = mr.score(rec, data)  # uses the true training set
+"""
+
+from .attack import Reconstruction, reconstruct
+from .checkpoint import CheckpointError, Layer, load, save
+from .datasets import Dataset, load_dataset
+from .losses import lambda_loss, parameter_loss, range_loss
+from .metrics import ncc, score, ssim
+from .train import train
+
+__version__ = "0.1.0"
+__all__ = [
+    "CheckpointError",
+    "Dataset",
+    "Layer",
+    "Reconstruction",
+    "lambda_loss",
+    "load",
+    "load_dataset",
+    "ncc",
+    "parameter_loss",
+    "range_loss",
+    "reconstruct",
+    "save",
+    "score",
+    "ssim",
+    "train",
+]

@@ -6,9 +6,7 @@ A network's parameters θ are a tuple of `Layer`s. The `.npz` format holds them 
 
 import contextlib
 import os
-import re
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,13 +81,7 @@ def load(path):
     """
     path = Path(path)
     _expect_npz(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected trained weights, .npz")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise CheckpointError(f"{path}: not a readable .npz archive of weights ({error})") from None
+    arrays = read_npz(path, "weights")
     layers = []
     while f"layers.{len(layers)}.weight" in arrays:
         prefix = f"layers.{len(layers)}"
@@ -98,6 +90,20 @@ def load(path):
         found = ", ".join(sorted(arrays)) or "nothing"
         raise CheckpointError(f"{path}: expected arrays layers.0.weight, layers.0.bias, …; also found: {found}")
     return check(tuple(layers), path)
+
+
+def read_npz(path, what):
+    r"""All arrays of an .npz file: a dict. Pickled objects are refused, so that no code can run.
+
+    Raises CheckpointError, with the path and `what` was expected, for a missing or damaged file.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path}: no such file; expected {what}, .npz")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # a damaged zip or header raises a dozen different types
+        raise CheckpointError(f"{path}: not a readable .npz archive of {what} ({error})") from None
 
 
 def check(params, name="params"):
@@ -132,5 +138,5 @@ def check(params, name="params"):
 
 
 def _expect_npz(path):
-    if not re.fullmatch(r"\.npz", path.suffix, re.IGNORECASE):
-        raise CheckpointError(f"{path}: files named *{path.suffix or path.name} are not read or written; expected *.npz")
+    if path.suffix.lower() != ".npz":
+        raise CheckpointError(f"{path}: a {path.suffix or 'nameless'} file can't be read or written; expected .npz")

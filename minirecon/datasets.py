@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checkpoint import read_npz
+
 ANIMALS = (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
 CASES = ("mnist", "cifar10", "colours", "circle")
 
@@ -78,15 +80,14 @@ def load_dataset(name, n=20):
     path = Path(name)
     if path.is_dir():
         if _find_idx(path, "train-images") is not None:
-            arrays = [_read_idx(path, f"{part}-{what}")
-                      for part in ("train", "t10k") for what in ("images", "labels")]  # fmt: skip
+            arrays = [_read_idx(path, f"{part}-{what}") for part in ("train", "t10k") for what in ("images", "labels")]
             return _digits(str(name), n, *arrays)
         if (path / "data_batch_1.bin").is_file():
             return _animals(str(name), n, *_read_cifar(path, "data_batch_?.bin"), *_read_cifar(path, "test_batch.bin"))
         raise ValueError(f"{path}: expected MNIST's idx files (train-images-idx3-ubyte) or CIFAR-10's data_batch_1.bin")
     if path.is_file() and path.suffix.lower() == ".npz":
         return _npz(path, n)
-    raise ValueError(f"{name}: expected one of {', '.join(CASES)}, a folder of MNIST or CIFAR-10 files, or an .npz file")
+    raise ValueError(f"{name}: expected {', '.join(CASES)}, a folder of MNIST or CIFAR-10 files, or an .npz file")
 
 
 def _digits(name, n, images, labels, test_images, test_labels):
@@ -100,11 +101,7 @@ def _animals(name, n, images, labels, test_images, test_labels):
 
 
 def _npz(path, n):
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except Exception as error:  # a damaged zip raises a dozen different types
-        raise ValueError(f"{path}: not a readable .npz archive ({error})") from None
+    arrays = read_npz(path, "images and labels")
     if "images" not in arrays or "labels" not in arrays:
         raise ValueError(f"{path}: holds {', '.join(arrays) or 'nothing'}; expected arrays `images` and `labels`")
     labels = arrays["labels"]
@@ -134,18 +131,20 @@ def _build(name, n, class_names, images, y, test_images, y_test):
     if min(counts) == 0:
         raise ValueError(f"{name}: all labels are of one class; expected two")
     if n // 2 > min(counts):
-        raise ValueError(f"n = {n}: expected at most {2 * min(counts)} for {name}, which has {counts[0]} "
-                         f"{class_names[0]} and {counts[1]} {class_names[1]}")  # fmt: skip
+        raise ValueError(
+            f"n = {n}: expected at most {2 * min(counts)} for {name}, which has {counts[0]} "
+            f"{class_names[0]} and {counts[1]} {class_names[1]}"
+        )
     chosen = np.sort(np.concatenate([np.flatnonzero(y == sign)[: n // 2] for sign in (-1, 1)]))
     x = _scale(name, pixels[chosen])
     mean = x.mean(axis=0)
-    return Dataset(name, x - mean, y[chosen], mean, image_shape, class_names,
-                   _scale(name, test_pixels) - mean, y_test)  # fmt: skip
+    return Dataset(name, x - mean, y[chosen], mean, image_shape, class_names, _scale(name, test_pixels) - mean, y_test)
 
 
 def _flatten(name, images, labels):
     r"""(N, h, w), (N, h, w, 3) or (N, d) -> (N, d) in the order (c, h, w), and (c, h, w) or None."""
-    if images.ndim not in (2, 3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)) or images[:1].size == 0 < len(images):
+    fits = images.ndim in (2, 3) or (images.ndim == 4 and images.shape[3] in (1, 3))
+    if not fits or 0 in images.shape[1:]:
         raise ValueError(f"{name}: images of shape {images.shape}; expected (N, h, w), (N, h, w, 3) or (N, d)")
     if labels.shape != images.shape[:1]:
         raise ValueError(f"{name}: labels of shape {labels.shape}; expected ({len(images)},), one an image")
@@ -185,7 +184,7 @@ def _read_idx(folder, start):
         raise ValueError(f"{path}: not readable ({error})") from None
     axes = 3 if start.endswith("images") else 1
     if content[:4] != bytes([0, 0, 8, axes]):
-        raise ValueError(f"{path}: begins with {content[:4].hex(' ')}; expected 00 00 08 {axes:02x}, MNIST's idx format")
+        raise ValueError(f"{path}: begins with {content[:4].hex(' ')}; expected 00 00 08 {axes:02x}, an idx file")
     shape = np.frombuffer(content, ">u4", axes, 4) if len(content) >= 4 + 4 * axes else np.array([0])
     if len(content) != 4 + 4 * axes + np.prod(shape, dtype=float):
         raise ValueError(f"{path}: {len(content)} bytes; its header announces an array of {tuple(map(int, shape))}")

@@ -8,6 +8,7 @@ the authors' code. All of them can be differentiated by autograd in `x` and in `
 import autograd.numpy as np
 
 from . import mlp
+from .checkpoint import Layer
 
 LAMBDA_WEIGHT = 5.0  # the authors' weights are 1 (parameter), 5 (lambda), 1 (range)
 
@@ -53,6 +54,22 @@ def total_residual(residuals, layer_weights=None):
     return sum(weight * residual for weight, residual in zip(layer_weights, residuals, strict=True))
 
 
+def residual(params, x, lam, y):
+    r"""The parameter loss of candidates, plain ReLU, in numbers to report: a dict.
+
+    total : ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²
+    relative : total / ‖θ‖²; the random start of the upper layers, which no sum explains, keeps it up
+    per_layer : list of the L parts of total
+    zero_lambda : ‖θ‖², the loss of λ = 0
+    """
+    params = tuple(Layer(*(None if p is None else p.astype(float) for p in layer)) for layer in params)
+    _, inputs, gates = mlp.forward(params, x.astype(float))
+    gradient = mlp.weighted_gradient(params, inputs, gates, lam * y / len(y))
+    parts = [float(part) for part in layer_residuals(params, gradient)]
+    theta = sum(float(np.sum(p**2)) for layer in params for p in layer if p is not None)
+    return {"total": sum(parts), "relative": sum(parts) / theta, "per_layer": parts, "zero_lambda": theta}
+
+
 def lambda_loss(lam, lam_min):
     r"""Σᵢ max(λ_min − λᵢ, 0)², dual feasibility λᵢ ≥ λ_min > 0.
 
@@ -71,13 +88,18 @@ def range_loss(x, low=-1.0, high=1.0):
     return np.sum(np.maximum(x - high, 0) ** 2) + np.sum(np.maximum(low - x, 0) ** 2)
 
 
+def weighted_terms(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0):
+    r"""The three losses, each times its weight in the authors' code: a dict parameter, lambda, range."""
+    return {
+        "parameter": parameter_loss(params, x, lam, y, alpha),
+        "lambda": LAMBDA_WEIGHT * lambda_loss(lam, lam_min),
+        "range": range_loss(x, low, high),
+    }
+
+
 def total_loss(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0):
-    r"""parameter_loss + 5 lambda_loss + range_loss, the authors' reconstruction loss."""
-    return (
-        parameter_loss(params, x, lam, y, alpha)
-        + LAMBDA_WEIGHT * lambda_loss(lam, lam_min)
-        + range_loss(x, low, high)
-    )
+    r"""parameter_loss + 5 lambda_loss + range_loss, the authors' reconstruction loss; a scalar."""
+    return sum(weighted_terms(params, x, lam, y, alpha, lam_min, low, high).values())
 
 
 def margin_loss(phi, y):

@@ -9,6 +9,8 @@ Everything is written with `autograd.numpy`, so that the losses built on it can 
 respect to the pixels x: the gradient of a gradient.
 """
 
+from itertools import pairwise
+
 import autograd.numpy as np
 from autograd.extend import defvjp, primitive
 
@@ -47,7 +49,7 @@ def initialise(rng, d, hidden=(1000, 1000), *, first_scale=1e-4, hidden_biases=F
     if not first_scale > 0:
         raise ValueError(f"first_scale = {first_scale}: expected a positive number")
     params = []
-    for number, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+    for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
         has_bias = number == 1 or (hidden_biases and number < len(widths) - 1)
         if number == 1:
             weight = first_scale * rng.standard_normal((fan_out, fan_in))

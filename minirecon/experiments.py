@@ -1,0 +1,51 @@
+r"""Named runs: the demos, from the weights that are shipped to scored candidates (cf. Fig. 2 and 3)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import attack, checkpoint, datasets, metrics, mlp
+
+
+class Demo(NamedTuple):
+    r"""What a demo attacks and with how many candidates.
+
+    `weights` were written by `minirecon train CASE --n N --hidden … --seed 0`: data/README.md.
+    """
+
+    weights: str
+    n: int
+    m: int
+    settings: dict = {}  # noqa: RUF012  (read only)
+
+
+DEMOS = {
+    "mnist": Demo("mnist-n20.npz", n=20, m=60),
+    "cifar10": Demo("cifar10-n20.npz", n=20, m=100),
+    "colours": Demo("colours-n20.npz", n=20, m=100),
+    "circle": Demo("circle-n20.npz", n=20, m=100),
+}
+
+
+def demo(case, seed=0, *, progress=False):
+    r"""Attack the shipped weights of a case, then score the candidates against the true training set.
+
+    For "colours" and "circle" the null baselines include `untrained`: the same attack on a network of the
+    same shape with fresh initial weights.
+
+    Returns
+    -------
+    params, data, rec, score : tuple of Layer, Dataset, Reconstruction, Score or PointScore
+    """
+    preset = DEMOS[case]
+    params = checkpoint.load(datasets.data_file(preset.weights))
+    rec = attack.reconstruct(params, preset.m, seed=seed, progress=progress, **preset.settings)
+    # from here on the true training set is used
+    data = datasets.load_dataset(case, preset.n)
+    score = metrics.score(rec, data)
+    if isinstance(score, metrics.PointScore):
+        hidden = [len(layer.weight) for layer in params[:-1]]
+        untrained = mlp.initialise(np.random.default_rng(seed), data.x.shape[1], hidden)
+        blind = attack.reconstruct(untrained, preset.m, seed=seed, progress=progress, **preset.settings)
+        score.null["untrained"] = metrics.score(blind, data)._replace(null=None)
+    return params, data, rec, score

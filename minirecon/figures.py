@@ -1,0 +1,166 @@
+r"""Pictures: reconstructions above their originals, all candidates, the losses, the training (cf. Fig. 1–4).
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines also differ in style.
+Matplotlib's object interface is used, so that no window, display or global state is involved.
+"""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .checkpoint import atomic
+from .metrics import PointScore, stretch
+
+BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
+STYLES = {"parameter": (BLUE, "-"), "lambda": (ORANGE, "--"), "range": (GREEN, ":"), "margin": (BLACK, "-.")}
+COLUMNS = 10  # images in a row
+MOST_PAIRS = 20  # in the picture of reconstructions
+MOST_CANDIDATES = 100  # in the grid
+
+
+def save(figure, path):
+    r"""Write a figure as PNG at 120 dots an inch, whole or not at all."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def image_shape(d):
+    r"""Guess (c, h, w) from the number of pixels: s² is grey, 3s² is RGB, anything else None.
+
+    No number is both, for √3 is irrational. The attack knows the weights only, not the shape.
+    """
+    for c in (1, 3):
+        side = math.isqrt(d // c)
+        if c * side * side == d:
+            return c, side, side
+    return None
+
+
+def _show(axes, pixels, shape):
+    image = pixels.reshape(shape).transpose(1, 2, 0)  # (h, w, c)
+    axes.imshow(image if shape[0] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+
+
+def reconstructions(score, data):
+    r"""Each training image below its nearest candidate, best SSIM first; for points, where they lie."""
+    if isinstance(score, PointScore):
+        return _points(score, data)
+    order = np.argsort(-score.ssim)[:MOST_PAIRS]
+    blocks = -(-len(order) // COLUMNS)
+    figure = Figure(figsize=(10, 2.75 * blocks + 0.9), layout="constrained")
+    grid = figure.subplots(2 * blocks, COLUMNS, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for place, i in enumerate(order):
+        block, column = divmod(place, COLUMNS)
+        above, below = grid[2 * block, column], grid[2 * block + 1, column]
+        above.set_title(f"SSIM {score.ssim[i]:.2f}\nNCC {score.ncc[i]:.2f}", fontsize=9)
+        for axes, pixels, label in (
+            (above, score.images[i], "reconstructed"),
+            (below, data.x[i] + data.mean, "training image"),
+        ):
+            axes.set_axis_on()
+            _show(axes, pixels, data.image_shape)
+            if column == 0:
+                axes.set_ylabel(label, fontsize=9)
+    which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
+    figure.suptitle(
+        f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {data.name}\n"
+        "(sorted by SSIM; the nearest of all candidates is chosen with the true image in hand)",
+        fontsize=11,
+    )
+    return figure
+
+
+def _points(score, data):
+    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
+    axes = figure.subplots()
+    truth = data.x + data.mean
+    first, last = 0, -1  # for colours the red and the blue channel, for points the two coordinates
+    axes.scatter(truth[:, first], truth[:, last], s=160, facecolors="none", edgecolors=BLACK, label="training sample")
+    label_of = data.y[score.nearest]
+    for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
+        chosen = score.images[label_of == sign]
+        name = data.class_names[(sign + 1) // 2]
+        axes.scatter(chosen[:, first], chosen[:, last], s=45, marker=marker, c=colour, label=f"candidate: {name}")
+    is_colour = data.image_shape is not None
+    axes.set(
+        xlabel="red, 0 to 1" if is_colour else "first coordinate",
+        ylabel="blue, 0 to 1" if is_colour else "second coordinate",
+        title=f"{data.name}: candidates from the weights alone, and the {len(data.x)} training samples",
+    )
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.legend()
+    return figure
+
+
+def candidates(x, y, lam, class_names=("−1", "+1")):
+    r"""All candidates (at most 100), each stretched to [0, 1], the largest λ of each label first.
+
+    The mean training image is not added: the attack does not know it. None if x has no image shape.
+    """
+    shape = image_shape(x.shape[1])
+    if shape is None:
+        return None
+    order = np.lexsort((-lam, y))
+    if len(order) > MOST_CANDIDATES:  # the same number of each label
+        half = MOST_CANDIDATES // 2
+        order = np.concatenate([order[y[order] < 0][:half], order[y[order] > 0][:half]])
+    rows = -(-len(order) // COLUMNS)
+    figure = Figure(figsize=(10, 1.12 * rows + 0.9), layout="constrained")
+    grid = figure.subplots(rows, COLUMNS, squeeze=False)
+    images = stretch(x[order].astype(float))
+    for place, axes in enumerate(grid.ravel()):
+        axes.set_axis_off()
+        if place < len(order):
+            axes.set_axis_on()
+            _show(axes, images[place], shape)
+            label = class_names[int(y[order[place]] > 0)]
+            axes.set_title(f"{label}, λ {lam[order[place]]:.2f}", fontsize=8)
+    figure.suptitle(f"{len(order)} of {len(x)} candidates (label, multiplier λ), the mean image not added", fontsize=11)
+    return figure
+
+
+def loss_history(history):
+    r"""The losses of the attack, as they enter its sum, over the iterations; zeros can't be shown."""
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for name, values in history.items():
+        colour, style = STYLES[name]
+        shown = np.where(values > 0, values, np.nan)
+        note = "" if np.any(values > 0) else " (0 throughout)"
+        axes.plot(np.arange(1, len(values) + 1), shown, style, color=colour, label=f"{name} loss{note}")
+    axes.set(
+        yscale="log",
+        xlabel="iteration",
+        ylabel="loss (squared units of the weights)",
+        title="The terms of the reconstruction loss",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def training(history):
+    r"""Loss, margins and norms over the flow time of a training run."""
+    figure = Figure(figsize=(7.2, 8.0), layout="constrained")
+    upper, middle, lower = figure.subplots(3, 1, sharex=True)
+    time = np.maximum(history["time"], 1e-2)
+    upper.plot(time, history["log_loss"], color=BLUE)
+    upper.set(ylabel="log L (natural logarithm)", title="Training: loss, margins and layers over flow time")
+    middle.plot(time, history["median_margin"], color=BLUE, label="median")
+    middle.plot(time, history["min_margin"], "--", color=ORANGE, label="smallest")
+    middle.set(ylabel="margin yΦ(x), units of the output")
+    middle.legend()
+    styles = ["-", "--", ":", "-."]
+    for layer, cosine in enumerate(history["alignment"].T):
+        lower.plot(
+            time, cosine, styles[layer % 4], color=(BLUE, ORANGE, GREEN, BLACK)[layer % 4], label=f"layer {layer + 1}"
+        )
+    lower.set(ylabel="cosine of θ and −∇L", xlabel="flow time T = Σ step size", xscale="log", ylim=(-0.05, 1.05))
+    lower.legend()
+    for axes in (upper, middle, lower):
+        axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,201 @@
+r"""How good is a reconstruction? The paper's evaluation (section 5 and appendix), beside null baselines.
+
+**This uses the true training set. It is an evaluation, not a part of the attack.** For each training
+image the nearest of all candidates is chosen, so that even candidates that know nothing score above zero:
+read every score beside those of the mean image, the attack's own start and unseen images.
+
+The recipe is the authors' evaluations.py: normalised cross-correlation (NCC) finds the nearest candidate;
+that one gets the training mean added and is stretched to [0, 1]; structural similarity (SSIM) judges it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+POINT_TOLERANCE = 0.15  # a point or a colour counts as found within this, in every coordinate or channel
+BICUBIC = np.array([-0.09375, 0.59375, 0.59375, -0.09375])  # half-way between pixels; a = −0.75, as PyTorch
+GAUSSIAN = np.exp(-(np.array([-1.0, 0.0, 1.0]) ** 2) / (2 * 1.5**2))  # SSIM's window: 3 pixels, σ = 1.5
+GAUSSIAN /= GAUSSIAN.sum()
+
+
+class Score(NamedTuple):
+    r"""The nearest candidate of every training image, and how near it is.
+
+    nearest : (n,) int, which candidate
+    images : (n, d), that candidate with the training mean added, stretched to [0, 1]
+    ncc : (n,), normalised cross-correlation of the two, both less the training mean
+    ssim : (n,), structural similarity of the two images
+    null : dict of the Scores of candidates that know nothing; None in those
+    """
+
+    nearest: np.ndarray
+    images: np.ndarray
+    ncc: np.ndarray
+    ssim: np.ndarray
+    null: dict | None = None
+
+
+class PointScore(NamedTuple):
+    r"""For samples that are points or single colours, where NCC and SSIM mean nothing.
+
+    images : (m, d), the candidates with the training mean added; colours stretched to [0, 1]
+    distance : (m,), from each candidate to the nearest training sample of its label, the largest
+        difference in any coordinate or channel
+    nearest : (m,) int, which training sample
+    recall : (n,), from each training sample to the nearest candidate of its label
+    null : as in Score
+    """
+
+    images: np.ndarray
+    distance: np.ndarray
+    nearest: np.ndarray
+    recall: np.ndarray
+    null: dict | None = None
+
+
+def ncc(a, b):
+    r"""Normalised cross-correlation of every image in a (n, c, h, w) with every one in b (m, c, h, w).
+
+    Pearson's correlation of the pixels of a channel, averaged over the channels: (n, m), within [−1, 1].
+    A channel without contrast correlates with nothing: 0. The authors' distance, of images normalised
+    with ddof = 1, is 2 (1 − NCC) (D − c)/D with D = c·h·w: the same order.
+
+    Raises ValueError for shapes other than these.
+    """
+    if np.ndim(a) != 4 or np.ndim(b) != 4 or a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"images of shapes {np.shape(a)} and {np.shape(b)}; expected (n, c, h, w) and (m, c, h, w)")
+
+    def normalise(images):
+        flat = images.reshape(*images.shape[:2], -1)  # (n, c, h·w)
+        flat = flat - flat.mean(axis=-1, keepdims=True)
+        length = np.linalg.norm(flat, axis=-1, keepdims=True)
+        return np.divide(flat, length, out=np.zeros_like(flat), where=length > 1e-12).reshape(len(images), -1)
+
+    return normalise(a) @ normalise(b).T / a.shape[1]
+
+
+def ssim(a, b):
+    r"""Structural similarity of image pairs a, b (n, c, h, w) with pixels in [0, 1]: (n,).
+
+    A 3×3 Gaussian window, σ = 1.5, reflecting border; C₁ = 0.01², C₂ = 0.03²; averaged over pixels and
+    channels. **Not comparable with the usual 11×11 SSIM.**
+
+    Raises ValueError for shapes that differ or images smaller than 2×2.
+    Source: Wang, Bovik, Sheikh and Simoncelli 2004, equation (13); the window of the authors' code.
+    """
+    from scipy.ndimage import correlate1d  # imported here: `minirecon --help` need not wait for SciPy
+
+    if np.shape(a) != np.shape(b) or np.ndim(a) != 4 or min(a.shape[2:]) < 2:
+        raise ValueError(f"images of shapes {np.shape(a)} and {np.shape(b)}; expected both (n, c, h, w), h, w > 1")
+
+    def blur(images):
+        for axis in (-2, -1):
+            images = correlate1d(images, GAUSSIAN, axis=axis, mode="mirror")
+        return images
+
+    mu_a, mu_b = blur(a), blur(b)
+    var_a, var_b, cov = blur(a * a) - mu_a**2, blur(b * b) - mu_b**2, blur(a * b) - mu_a * mu_b
+    c1, c2 = 0.01**2, 0.03**2
+    each = (2 * mu_a * mu_b + c1) * (2 * cov + c2) / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))
+    return each.mean(axis=(1, 2, 3))
+
+
+def stretch(x):
+    r"""Scale each row of x (n, d) so that its smallest entry is 0 and its largest 1; a constant row to 0."""
+    low, high = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)
+    return np.divide(x - low, high - low, out=np.zeros_like(x), where=high > low)
+
+
+def half_size(images):
+    r"""Shrink (n, c, h, w) to (n, c, h // 2, w // 2) by bicubic interpolation, edges repeated."""
+    for axis in (2, 3):
+        images = np.moveaxis(images, axis, -1)
+        count = images.shape[-1] // 2
+        padded = np.concatenate([images[..., :1], images, images[..., -1:]], axis=-1)
+        images = sum(tap * padded[..., i : i + 2 * count - 1 : 2] for i, tap in enumerate(BICUBIC))
+        images = np.moveaxis(images, -1, axis)
+    return images
+
+
+def score(rec, data):
+    r"""Compare candidates with the true training set.
+
+    Parameters
+    ----------
+    rec : Reconstruction, or anything with x (m, d), y (m,) and start (m, d), all less the mean
+    data : Dataset, the true training set
+
+    Returns
+    -------
+    Score, or PointScore for data without 2-D images, with `null`, the same for
+        mean_image : the mean training image as the only candidate (NCC 0: it has no contrast of its own)
+        start : the attack's random start
+        unseen : as many images the network was not trained on as there are candidates
+
+    Raises
+    ------
+    ValueError : candidates of another dimension than the data's
+
+    Source: arXiv 2206.07758, section 5 and appendix; the authors' evaluations.py.
+    """
+    if rec.x.ndim != 2 or rec.x.shape[1] != data.x.shape[1]:
+        raise ValueError(f"candidates of shape {rec.x.shape}; expected (m, {data.x.shape[1]}), as in {data.name}")
+    m, n, d = len(rec.x), len(data.x), data.x.shape[1]
+    nulls = {"mean_image": (np.zeros((1, d)), np.ones(1)), "start": (rec.start, rec.y)}
+    if len(data.x_test):
+        nulls["unseen"] = data.x_test[:m], data.y_test[:m]
+    is_image = data.image_shape is not None and min(data.image_shape[1:]) > 1
+    if not is_image:
+        # the mean of all samples is offered under both labels
+        nulls["mean_image"] = np.zeros((2, d)), np.array([-1.0, 1.0])
+        null = {name: _score_points(x, y, data) for name, (x, y) in nulls.items()}
+        return _score_points(rec.x, rec.y, data)._replace(null=null)
+    null = {name: _score_images(x, data) for name, (x, _) in nulls.items()}
+    result = _score_images(rec.x, data)._replace(null=null)
+    assert len(result.ncc) == n
+    return result
+
+
+def _score_images(x, data):
+    x = x.astype(float)
+    candidates, originals = (z.reshape(-1, *data.image_shape) for z in (x, data.x))
+    if data.image_shape[0] == 3:  # the authors search colour images at half size
+        nearest = ncc(half_size(originals), half_size(candidates)).argmax(axis=1)  # (n,)
+    else:
+        nearest = ncc(originals, candidates).argmax(axis=1)
+    pairs = [ncc(o[None], c[None])[0, 0] for o, c in zip(originals, candidates[nearest], strict=True)]
+    images = stretch(x[nearest] + data.mean)
+    truth = (data.x + data.mean).reshape(originals.shape)
+    return Score(nearest, images, np.array(pairs), ssim(images.reshape(originals.shape), truth))
+
+
+def _score_points(x, y, data):
+    points, truth = x + data.mean, data.x + data.mean
+    if data.image_shape is not None:
+        points = stretch(points)
+    gap = np.abs(points[:, None, :] - truth[None, :, :]).max(axis=2)  # (m, n)
+    gap[y[:, None] != data.y[None, :]] = np.inf
+    return PointScore(points, gap.min(axis=1), gap.argmin(axis=1), gap.min(axis=0))
+
+
+def summary(score):
+    r"""The few numbers of a Score or PointScore that go into results.json, nulls left out: a dict."""
+    if isinstance(score, PointScore):
+        found = score.distance <= POINT_TOLERANCE
+        return {
+            "distance": {
+                "median": float(np.median(score.distance)),
+                "candidates_within_0.15": int(found.sum()),
+                "samples_within_0.15": int(np.sum(score.recall <= POINT_TOLERANCE)),
+            }
+        }
+    ranked = np.sort(score.ssim)[::-1]
+    return {
+        "ncc": {"median": float(np.median(score.ncc)), "over_0.9": int(np.sum(score.ncc > 0.9))},
+        "ssim": {
+            "median": float(np.median(score.ssim)),
+            "top10_mean": float(ranked[:10].mean()),
+            "rank30": float(ranked[29]) if len(ranked) >= 30 else None,
+            "over_0.4": int(np.sum(score.ssim > 0.4)),
+        },
+    }
