@@ -22,12 +22,13 @@ import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 from autograd import value_and_grad
 from autograd.tracer import getval
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from . import checkpoint, losses, mlp
 from .checkpoint import Layer
 
-BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}{postfix}]"
+BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"  # spent < remaining
 
 SETTINGS = {
     "lbfgs": {
@@ -109,7 +110,7 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
         if not settings[name] > 0:
             raise ValueError(f"{name} = {settings[name]}: expected a positive number")
     params = check_attackable(params)
-    params = tuple(Layer(*(None if p is None else p.astype(dtype) for p in layer)) for layer in params)
+    params = checkpoint.cast(params, dtype)
     rng = onp.random.default_rng(seed)
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = onp.where(onp.arange(m) < m // 2, -1, 1).astype(dtype)
@@ -215,8 +216,14 @@ def _lbfgs(params, start, y, rng, bar, settings):
 
     loss_and_gradient = value_and_grad(loss)
 
+    # SciPy's L-BFGS-B works on short vectors with a BLAS of its own. Its threads gain nothing there, and while
+    # they wait they take the cores from NumPy's: one thread outside the loss is three times as fast.
+    blas = ThreadpoolController()
+    threads = max((library["num_threads"] for library in blas.info()), default=1)
+
     def evaluate(unknowns):
-        value, gradient = loss_and_gradient(unknowns.astype(dtype))
+        with blas.limit(limits=threads):
+            value, gradient = loss_and_gradient(unknowns.astype(dtype))
         return float(value), gradient.astype(float)  # L-BFGS-B itself works in float64
 
     lam = rng.uniform(settings["lam_min"], settings["lam_max"], m)
@@ -232,14 +239,12 @@ def _lbfgs(params, start, y, rng, bar, settings):
     try:
         # Rounding in float32, and gates whose derivative is not that of the ReLU, can make a line search
         # fail; a new search, which forgets the old curvature, goes on. It ends when that brings nothing.
-        while bar.n < bar.total and idle < 3:
-            left = bar.total - bar.n
-            before = bar.n
+        while idle < 3 and (left := settings["iterations"] - len(history.rows)) > 0:
             options = {"maxiter": left, "maxfun": 20 * left, "ftol": 0, "gtol": 0, "maxls": 40}
-            minimize(
-                evaluate, latest[0], jac=True, method="L-BFGS-B", bounds=bounds, callback=callback, options=options
-            )
-            idle = idle + 1 if bar.n - before < 3 else 0
+            with blas.limit(limits=1):
+                minimize(evaluate, latest[0], (), "L-BFGS-B", True, bounds=bounds, callback=callback, options=options)
+            gained = left - (settings["iterations"] - len(history.rows))
+            idle = idle + 1 if gained < 3 else 0
     except KeyboardInterrupt:
         interrupted = True  # L-BFGS-B only goes down, so the latest point is the best
     u, lam = latest[0][: m * k].reshape(m, k), latest[0][m * k :]
@@ -269,7 +274,7 @@ class _History:
         if not onp.isfinite(sum(terms.values())):
             raise ValueError(f"attack: the loss is not finite after {len(self.rows)} iterations; try a smaller step")
         self.rows.append(dict(terms))
-        self.bar.set_postfix_str(" ".join(f"{name} {value:.3g}" for name, value in terms.items()), refresh=False)
+        self.bar.set_postfix_str(" ".join(f"{name} {value:.2g}" for name, value in terms.items()), refresh=False)
         self.bar.update()
 
     def arrays(self):

@@ -48,6 +48,11 @@ def _umask():
     return mask
 
 
+def cast(params, dtype):
+    r"""The same parameters in another float type."""
+    return tuple(Layer(*(None if p is None else p.astype(dtype) for p in layer)) for layer in params)
+
+
 def save(params, path):
     r"""Write the parameters to `path` (.npz), whole or not at all.
 

@@ -49,10 +49,11 @@ def _parser():
     sub.add_argument("--n", type=int, default=20, help="number of training samples; the paper has 500")
     sub.add_argument("--hidden", type=_widths, default="1000,1000", help="widths of the hidden layers")
     sub.add_argument("--method", choices=["flow", "gd"], default="flow", help="log-loss time, or the paper's steps")
-    sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at; the paper's is 10000")
+    sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at; inf for no limit")
     sub.add_argument("--log-loss", type=float, help="stop at this log L, if it is reached sooner")
     sub.add_argument("--first-scale", type=float, default=1e-4, help="scale of layer 1's initial weights")
     sub.add_argument("--hidden-biases", action="store_true", help="biases in all hidden layers (not homogeneous)")
+    sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
     sub = verb("attack", _attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME")
     sub.add_argument("weights", help="trained weights, .npz")
@@ -106,8 +107,9 @@ class _Run:
         residual = losses.residual(params, rec.x, rec.lam, rec.y)
         self.results |= {"m": len(rec.x), "residual": residual}
         print(
-            f"KKT residual ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖² {residual['total']:.4g}, or {residual['relative']:.4f} of ‖θ‖²; by layer",
-            ", ".join(f"{part:.3g}" for part in residual["per_layer"]),
+            f"KKT residual ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, {residual['relative']:.1%} of ‖θ‖².\n"
+            f"By layer: {', '.join(f'{part:.3g}' for part in residual['per_layer'])}. In the upper layers it is mostly"
+            " their\nrandom start, which no sum over training samples explains."
         )
 
     def write_score(self, score, data, m):
@@ -213,12 +215,13 @@ def _train(args):
     from .train import train
 
     data = datasets.load_dataset(args.case, args.n)
+    time_limit = args.time if args.time < float("inf") else None
     config = {
         "case": args.case,
         "n": args.n,
         "hidden": list(args.hidden),
         "method": args.method,
-        "time": args.time,
+        "time": time_limit,
         "log_loss": args.log_loss,
         "first_scale": args.first_scale,
         "hidden_biases": args.hidden_biases,
@@ -229,13 +232,13 @@ def _train(args):
         args.hidden,
         args.seed,
         method=args.method,
-        target_time=args.time,
+        target_time=time_limit,
         target_log_loss=args.log_loss,
         first_scale=args.first_scale,
         hidden_biases=args.hidden_biases,
         progress=True,
     )
-    checkpoint.save(params, run.out / "weights.npz")
+    checkpoint.save(checkpoint.cast(params, "float16" if args.half else "float32"), run.out / "weights.npz")
     run.draw("training", figures.training(history))
     last = {key: values[-1].tolist() for key, values in history.items()}
     print(

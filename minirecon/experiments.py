@@ -21,7 +21,7 @@ class Demo(NamedTuple):
 
 DEMOS = {
     "mnist": Demo("mnist-n20.npz", n=20, m=60),
-    "cifar10": Demo("cifar10-n20.npz", n=20, m=100),
+    "cifar10": Demo("cifar10-n20.npz", n=20, m=60),
     "colours": Demo("colours-n20.npz", n=20, m=100),
     "circle": Demo("circle-n20.npz", n=20, m=100),
 }

@@ -7,8 +7,7 @@ the authors' code. All of them can be differentiated by autograd in `x` and in `
 
 import autograd.numpy as np
 
-from . import mlp
-from .checkpoint import Layer
+from . import checkpoint, mlp
 
 LAMBDA_WEIGHT = 5.0  # the authors' weights are 1 (parameter), 5 (lambda), 1 (range)
 
@@ -62,7 +61,7 @@ def residual(params, x, lam, y):
     per_layer : list of the L parts of total
     zero_lambda : ‖θ‖², the loss of λ = 0
     """
-    params = tuple(Layer(*(None if p is None else p.astype(float) for p in layer)) for layer in params)
+    params = checkpoint.cast(params, float)
     _, inputs, gates = mlp.forward(params, x.astype(float))
     gradient = mlp.weighted_gradient(params, inputs, gates, lam * y / len(y))
     parts = [float(part) for part in layer_residuals(params, gradient)]

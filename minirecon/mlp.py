@@ -80,7 +80,16 @@ def gate(z, alpha=None):
     """
     if alpha is None:
         return (z > 0).astype(z.dtype)
-    return 0.5 * (1 + np.tanh(0.5 * alpha * z))  # σ(αz), without overflow
+    return sigmoid(alpha * z)
+
+
+@primitive
+def sigmoid(z):
+    r"""σ(z) = 1 / (1 + e⁻ᶻ), written so that nothing overflows."""
+    return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+defvjp(sigmoid, lambda s, z: lambda g: g * s * (1 - s))  # σ' = σ (1 − σ)
 
 
 @primitive

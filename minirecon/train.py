@@ -16,10 +16,10 @@ from . import mlp
 from .checkpoint import Layer
 
 EPSILON = 0.02  # predicted drop of log L in one step of the flow
-RAMP = 1.05  # the flow's first steps: LEARNING_RATE, growing by this factor a step
+RHO = 0.05  # largest relative change of a layer in one step of the flow
 LEARNING_RATE = 0.01  # the paper's
 LOG_LOSS_START = np.log(np.log(2))  # log L where Φ = 0
-BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}] {postfix}"
+BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"  # spent < remaining
 
 
 class TrainingRun(NamedTuple):
@@ -51,6 +51,23 @@ def log_logistic_loss(q):
 
 def _square(gradient):
     return sum(float(np.vdot(p, p)) for layer in gradient for p in layer if p is not None)
+
+
+def flow_step(params, direction, log_loss):
+    r"""Step size lr of the flow, for `direction` = −∇ log L: the smaller of
+
+        ε / (L ‖∇ log L‖²)             log L falls by about ε
+        ρ min_l ‖θˡ‖ / ‖∇_θˡ L‖         no layer changes by more than ρ of its norm
+
+    The first rules once the data are learnt. The second rules at the start, at the saddle θ¹ ≈ 0, where the
+    gradient is so small that the first would leap away from the path.
+
+    Derived for this project.
+    """
+    loss = np.exp(log_loss)
+    sizes = [(_square([layer]) ** 0.5, _square([g]) ** 0.5) for layer, g in zip(params, direction, strict=True)]
+    relative = min(theta / (loss * g) for theta, g in sizes if g > 0 and theta > 0)
+    return min(EPSILON / (loss * _square(direction)), RHO * relative)
 
 
 def _progress(time, log_loss, step, target_time, target_log_loss, max_steps):
@@ -158,10 +175,7 @@ def train(
             if progress_made >= 1:
                 break
             # θ ← θ − lr ∇L with ∇L = L ∇ log L
-            if method == "gd":
-                lr = LEARNING_RATE
-            else:
-                lr = min(LEARNING_RATE * RAMP**step, EPSILON / (np.exp(log_loss) * _square(direction)))
+            lr = LEARNING_RATE if method == "gd" else flow_step(params, direction, log_loss)
             if target_time is not None:
                 lr = min(lr, target_time - time)  # end at T, not beyond it
             scale = float(lr * np.exp(log_loss))
