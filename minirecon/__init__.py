@@ -7,7 +7,8 @@ r"""minirecon: reconstruct the training data of a neural network from its weight
 >>> score = mr.score(rec, data)  # uses the true training set
 """
 
-from .attack import Reconstruction, reconstruct
+from .attack import reconstruct
+from .candidates import Reconstruction
 from .checkpoint import CheckpointError, Layer, load, save
 from .datasets import Dataset, load_dataset
 from .losses import lambda_loss, parameter_loss, range_loss

@@ -16,8 +16,6 @@ five ways, each of which a trial showed to help:
    no sum over training samples can explain.
 """
 
-from typing import NamedTuple
-
 import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 from autograd import value_and_grad
@@ -26,6 +24,7 @@ from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from . import checkpoint, losses, mlp
+from .candidates import Reconstruction
 from .checkpoint import Layer
 
 BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"  # spent < remaining
@@ -54,26 +53,6 @@ SETTINGS = {
 }
 
 
-class Reconstruction(NamedTuple):
-    r"""Candidates for training samples.
-
-    x : (m, d), the candidates, less the (unknown) mean training sample
-    lam : (m,), their multipliers, in the scale of `losses.parameter_loss`
-    y : (m,), their labels: the first half −1, the second half +1
-    start : (m, d), the random x that the attack began from
-    history : dict of equally long arrays, one entry an iteration: parameter, lambda, range (the three
-        losses, weighted as they enter the sum), and for "lbfgs" margin
-    interrupted : bool, whether Ctrl-C ended it
-    """
-
-    x: onp.ndarray
-    lam: onp.ndarray
-    y: onp.ndarray
-    start: onp.ndarray
-    history: dict
-    interrupted: bool = False
-
-
 def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", progress=False, **settings):
     r"""Reconstruct training samples from the weights of a network.
 
@@ -84,7 +63,7 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     seed : int or numpy.random.Generator
     optimizer : "lbfgs", or "sgd" for the authors' method
     dtype : "float32" or "float64", in which losses and gradients are computed
-    progress : show a progress line on standard error
+    progress : show a progress line on standard error; a string is the name it goes by
     settings : instead of the defaults in `SETTINGS[optimizer]`
 
     Returns
@@ -96,28 +75,41 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     CheckpointError : weights with NaN, shapes that do not chain, or more than one output
     ValueError : an unknown optimizer or setting, a value out of range, or a loss that is no longer finite
     """
-    if optimizer not in SETTINGS:
-        raise ValueError(f"optimizer = {optimizer!r}: expected 'lbfgs' or 'sgd'")
-    unknown = sorted(set(settings) - set(SETTINGS[optimizer]))
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no such setting; expected {', '.join(SETTINGS[optimizer])}")
-    settings = {**SETTINGS[optimizer], **settings}
+    settings = complete(optimizer, settings)
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype = {dtype!r}: expected 'float32' or 'float64'")
     if m < 2:
         raise ValueError(f"m = {m}: expected at least 2 candidates, one of each label")
-    for name in ("iterations", "alpha", "lam_min", "start_scale"):
-        if not settings[name] > 0:
-            raise ValueError(f"{name} = {settings[name]}: expected a positive number")
     params = check_attackable(params)
     params = checkpoint.cast(params, dtype)
     rng = onp.random.default_rng(seed)
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = onp.where(onp.arange(m) < m // 2, -1, 1).astype(dtype)
-    bar = tqdm(total=settings["iterations"], disable=not progress, bar_format=BAR, ncols=79, desc="attack")
+    name = progress if isinstance(progress, str) else "attack"
+    bar = tqdm(total=settings["iterations"], disable=not progress, bar_format=BAR, ncols=79, desc=name)
     run = _lbfgs if optimizer == "lbfgs" else _sgd
     with bar:
         return run(params, start, y, rng, bar, settings)
+
+
+def complete(optimizer, given):
+    r"""The settings of an optimizer: its defaults, and `given` (a dict) instead of some of them.
+
+    Raises ValueError for an unknown optimizer or setting, and for values that are not positive numbers.
+    """
+    if optimizer not in SETTINGS:
+        raise ValueError(f"optimizer = {optimizer!r}: expected 'lbfgs' or 'sgd'")
+    unknown = sorted(set(given) - set(SETTINGS[optimizer]))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no such setting; expected {', '.join(SETTINGS[optimizer])}")
+    settings = {**SETTINGS[optimizer], **given}
+    for name, value in settings.items():
+        is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
+        if value is not None and not (0 < value < onp.inf or (is_weight and value == 0)):
+            raise ValueError(f"{name} = {value}: expected a positive number")
+    if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
+        raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
+    return settings
 
 
 def check_attackable(params, name="params"):
@@ -126,32 +118,6 @@ def check_attackable(params, name="params"):
     if len(params[-1].weight) != 1:
         raise checkpoint.CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected 1, binary labels")
     return params
-
-
-def save_candidates(rec, path):
-    r"""Write x, lam, y and start to `path` (.npz), whole or not at all."""
-    with checkpoint.atomic(path) as temporary:
-        onp.savez(temporary, x=rec.x, lam=rec.lam, y=rec.y, start=rec.start)
-
-
-def load_candidates(path):
-    r"""Read what `save_candidates` wrote, as a Reconstruction without history.
-
-    Raises ValueError for a missing or damaged file, or arrays of the wrong shape.
-    """
-    arrays = checkpoint.read_npz(path, "candidates")
-    missing = {"x", "lam", "y", "start"} - set(arrays)
-    if missing:
-        raise ValueError(f"{path}: lacks {', '.join(sorted(missing))}; expected x, lam, y and start")
-    x, lam, y, start = (arrays[name] for name in ("x", "lam", "y", "start"))
-    if x.ndim != 2 or start.shape != x.shape or lam.shape != x.shape[:1] or y.shape != lam.shape:
-        raise ValueError(
-            f"{path}: x {x.shape}, lam {lam.shape}, y {y.shape}, start {start.shape}; expected "
-            "(m, d), (m,), (m,), (m, d)"
-        )
-    if not all(onp.isfinite(array).all() for array in (x, lam, y, start)):
-        raise ValueError(f"{path}: holds NaN or infinity; expected finite candidates")
-    return Reconstruction(x, lam, y, start, {})
 
 
 def _sgd(params, x, y, rng, bar, settings):
@@ -190,24 +156,22 @@ def _lbfgs(params, start, y, rng, bar, settings):
     from scipy.optimize import minimize  # imported here: `import minirecon` need not wait for SciPy
 
     m, dtype = start.shape[0], start.dtype
-    if not settings["lam_max"] > settings["lam_min"]:
-        raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
     first, *upper = params
     v = span(first.weight, settings["span"] or m)  # (d, k)
     k = v.shape[1]
     # Φ(u Vᵀ) is the network with W¹V for W¹. Its parameter loss differs from the whole one by the part of
     # W¹ outside the span, which no candidate in the span can change.
     reduced = (Layer(np.dot(first.weight, v), first.bias), *upper)
-    layer_weights = [1.0] + [settings["upper_weight"]] * len(upper)
     history, terms = _History(bar), {}
 
     def loss(unknowns):
         u, lam = unknowns[: m * k].reshape(m, k), unknowns[m * k :]
         phi, inputs, gates = mlp.forward(reduced, u, settings["alpha"])
         gradient = mlp.weighted_gradient(reduced, inputs, gates, lam * y / m)
+        first_residual, *upper_residuals = losses.layer_residuals(reduced, gradient)
         parts = {
-            "parameter": losses.total_residual(losses.layer_residuals(reduced, gradient), layer_weights),
-            "lambda": 0.0,  # its place is taken by bounds
+            "layer 1": first_residual,
+            "upper layers": settings["upper_weight"] * sum(upper_residuals),
             "range": losses.range_loss(np.dot(u, v.T)),
             "margin": settings["margin_weight"] * losses.margin_loss(phi, y),
         }

@@ -105,7 +105,7 @@ def read_npz(path, what):
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: no such file; expected {what}, .npz")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # a damaged zip or header raises a dozen different types
         raise CheckpointError(f"{path}: not a readable .npz archive of {what} ({error})") from None

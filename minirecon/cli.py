@@ -1,11 +1,10 @@
 r"""The command line, `minirecon VERB`: options and printing; the mathematics is elsewhere."""
 
 import argparse
-import json
 import sys
-import tempfile
-import time
 from pathlib import Path
+
+from .report import Run
 
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
@@ -59,8 +58,11 @@ def _parser():
     sub.add_argument("weights", help="trained weights, .npz")
     sub.add_argument("--m", type=int, default=40, help="number of candidates; about twice n is a good choice")
     sub.add_argument("--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="ours, or the authors'")
-    sub.add_argument("--iterations", type=int, help="default: 600 for lbfgs, 50000 for sgd")
+    sub.add_argument("--iterations", type=int, help="600 for lbfgs, 50000 for sgd, if not given")
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision")
+    sub.add_argument(
+        "--set", type=_setting, action="append", metavar="NAME=NUMBER", help="another setting, such as alpha=50"
+    )
 
     sub = verb("score", _score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
@@ -76,138 +78,34 @@ def _widths(text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected widths such as 1000,1000") from None
 
 
-class _Run:
-    r"""The output folder of a verb, its clock, and the results.json it ends with."""
+def _setting(text):
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number) if number.isdigit() else float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=NUMBER, such as alpha=50") from None
 
-    def __init__(self, args, default_out, config):
-        self.out = Path(args.out or default_out)
-        if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"--out {self.out}: is a file; expected a folder")
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.out).close()
-        except OSError as error:
-            raise ValueError(f"--out {self.out}: can't write there ({error.strerror}); choose another folder") from None
-        self.start = time.monotonic()
-        self.results = {"command": args.verb, "config": config, "seed": args.seed}
-        print(f"minirecon {args.verb}:", ", ".join(f"{key} {value}" for key, value in config.items()), flush=True)
-
-    def draw(self, name, figure):
-        from . import figures
-
-        if figure is not None:
-            figures.save(figure, self.out / f"{name}.png")
-
-    def write_candidates(self, params, rec, class_names=("−1", "+1")):
-        from . import attack, figures, losses
-
-        attack.save_candidates(rec, self.out / "candidates.npz")
-        self.draw("candidates", figures.candidates(rec.x, rec.y, rec.lam, class_names))
-        self.draw("losses", figures.loss_history(rec.history))
-        residual = losses.residual(params, rec.x, rec.lam, rec.y)
-        self.results |= {"m": len(rec.x), "residual": residual}
-        print(
-            f"KKT residual ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, {residual['relative']:.1%} of ‖θ‖².\n"
-            f"By layer: {', '.join(f'{part:.3g}' for part in residual['per_layer'])}. In the upper layers it is mostly"
-            " their\nrandom start, which no sum over training samples explains."
-        )
-
-    def write_score(self, score, data, m):
-        from . import figures, metrics
-
-        summary = metrics.summary(score)
-        null = {name: metrics.summary(other) for name, other in score.null.items()}
-        self.results |= {"n": len(data.x), **summary, "null": null}
-        self.draw("reconstructions", figures.reconstructions(score, data))
-        print(
-            "\n"
-            + _table({f"{m} candidates": summary} | {f"null: {NULLS[name]}": null[name] for name in null}, len(data.x))
-        )
-        print(
-            "Each score picks the best of all candidates for each training sample, with the\n"
-            "sample in hand: an evaluation, not part of the attack. Compare with the nulls."
-        )
-
-    def finish(self, **results):
-        from .checkpoint import atomic
-
-        self.results |= {
-            "versions": _versions(),
-            "seconds": round(time.monotonic() - self.start, 2),
-            "peak_mb": _peak_mb(),
-        }
-        self.results |= results
-        with atomic(self.out / "results.json") as temporary:
-            Path(temporary).write_text(json.dumps(self.results, indent=1, allow_nan=False) + "\n")
-        files = ", ".join(sorted(path.name for path in self.out.iterdir() if path.is_file()))
-        print(f"\nTook {self.results['seconds']:.0f} s. Wrote to {self.out}:\n  {files}")
-
-
-NULLS = {
-    "mean_image": "mean image",
-    "start": "the attack's start",
-    "unseen": "unseen images",
-    "untrained": "untrained net",
-}
 
 DEMO_TEXT = """\
-A network was trained on {n} samples of {case}. Here are its weights, {weights},
-and nothing else. Gradient descent has made them a weighted sum of gradients at
-the training samples, θ = Σ λᵢ yᵢ ∇Φ(xᵢ): this demo solves for the samples.
+A network was trained on {n} samples of {case}. The attack is given its weights,
+{weights}, and nothing else. Gradient descent has made them a
+weighted sum of gradients at the training samples, θ = Σ λᵢ yᵢ ∇Φ(xᵢ): solve
+that for the samples x and the multipliers λ, and training data appears.
 """
 
 
-def _table(rows, n):
-    if "ssim" in next(iter(rows.values())):
-        lines = [
-            f"{'':26}{'NCC':>8}{'NCC':>11}{'SSIM':>9}{'SSIM':>9}{'SSIM':>11}",
-            f"{'':26}{'median':>8}{'over 0.9':>11}{'median':>9}{'top 10':>9}{'over 0.4':>11}",
-        ]
-        for name, row in rows.items():
-            ncc, ssim = row["ncc"], row["ssim"]
-            over = [f"{count} of {n}" for count in (ncc["over_0.9"], ssim["over_0.4"])]
-            lines.append(
-                f"{name:26}{ncc['median']:8.3f}{over[0]:>11}{ssim['median']:9.3f}{ssim['top10_mean']:9.3f}{over[1]:>11}"
-            )
-    else:
-        lines = [
-            f"{'':26}{'candidates within':>20}{'samples with a':>20}",
-            f"{'':26}{'0.15 of a sample':>20}{'candidate in 0.15':>20}",
-        ]
-        for name, row in rows.items():
-            d = row["distance"]
-            lines.append(f"{name:26}{d['candidates_within_0.15']:>20}{d['samples_within_0.15']:>20}")
-    return "\n".join(lines)
-
-
-def _versions():
-    import platform
-    from importlib.metadata import version
-
-    return {"python": platform.python_version()} | {
-        name: version(name) for name in ("minirecon", "numpy", "scipy", "autograd", "matplotlib")
-    }
-
-
-def _peak_mb():
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
-
-
 def _demo(args):
-    from . import experiments
+    from . import attack, experiments
 
     preset = experiments.DEMOS[args.case]
     print(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case))
-    run = _Run(args, f"minirecon-out/demo-{args.case}", {"case": args.case, **preset._asdict()})
-    params, data, rec, score = experiments.demo(args.case, args.seed, progress=True)
-    run.write_candidates(params, rec, data.class_names)
-    run.write_score(score, data, len(rec.x))
-    run.finish()
+    config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
+    config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
+    with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config) as run:
+        params, data, rec, score = experiments.demo(args.case, args.seed, progress=True)
+        run.write_candidates(params, rec, data.class_names)
+        run.write_score(score, data, len(rec.x))
+        run.finish()
 
 
 def _train(args):
@@ -215,66 +113,59 @@ def _train(args):
     from .train import train
 
     data = datasets.load_dataset(args.case, args.n)
-    time_limit = args.time if args.time < float("inf") else None
     config = {
-        "case": args.case,
-        "n": args.n,
-        "hidden": list(args.hidden),
+        "hidden": args.hidden,
         "method": args.method,
-        "time": time_limit,
-        "log_loss": args.log_loss,
+        "target_time": args.time if args.time < float("inf") else None,
+        "target_log_loss": args.log_loss,
         "first_scale": args.first_scale,
         "hidden_biases": args.hidden_biases,
     }
-    run = _Run(args, f"minirecon-out/train-{Path(args.case).stem}", config)
-    params, history = train(
-        data,
-        args.hidden,
-        args.seed,
-        method=args.method,
-        target_time=time_limit,
-        target_log_loss=args.log_loss,
-        first_scale=args.first_scale,
-        hidden_biases=args.hidden_biases,
-        progress=True,
-    )
-    checkpoint.save(checkpoint.cast(params, "float16" if args.half else "float32"), run.out / "weights.npz")
-    run.draw("training", figures.training(history))
-    last = {key: values[-1].tolist() for key, values in history.items()}
-    print(
-        f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
-        f"smallest margin {last['min_margin']:.2f}"
-    )
-    held_out = "none held out" if last["test_accuracy"] is None else f"{last['test_accuracy']:.3f}"
-    print(f"accuracy: training {last['train_accuracy']:.3f}, test {held_out} (of {len(data.x_test)} samples)")
-    run.finish(n=args.n, training=last)
+    out = args.out or f"minirecon-out/train-{Path(args.case).stem}"
+    with Run("train", out, args.seed, {"case": args.case, "n": args.n, **config}) as run:
+        trained = train(data, seed=args.seed, progress=True, **config)
+        if trained.interrupted:
+            print("interrupted: keeping the weights so far")
+        weights = checkpoint.cast(trained.params, "float16" if args.half else "float32")
+        checkpoint.save(weights, run.out / "weights.npz")
+        run.draw("training", figures.training(trained.history))
+        last = {key: values[-1].tolist() for key, values in trained.history.items()}
+        print(
+            f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
+            f"smallest margin {last['min_margin']:.2f}"
+        )
+        held_out = f"test {last['test_accuracy']:.3f} (of {len(data.x_test)})" if len(data.x_test) else "no test set"
+        print(f"accuracy: training {last['train_accuracy']:.3f} (of {args.n}), {held_out}")
+        if not len(data.x_test):
+            last["test_accuracy"] = None  # JSON has no NaN
+        run.finish(n=args.n, training=last)
 
 
 def _attack(args):
     from . import attack, checkpoint
 
-    params = checkpoint.load(args.weights)
-    settings = dict(attack.SETTINGS[args.optimizer])
+    params = attack.check_attackable(checkpoint.load(args.weights), args.weights)
+    given = dict(args.set or [])
     if args.iterations is not None:
-        settings["iterations"] = args.iterations
-    attack.check_attackable(params, args.weights)
-    config = {"weights": args.weights, "m": args.m, "optimizer": args.optimizer, "dtype": args.dtype, **settings}
-    run = _Run(args, f"minirecon-out/attack-{Path(args.weights).stem}", config)
-    rec = attack.reconstruct(
-        params, args.m, seed=args.seed, optimizer=args.optimizer, dtype=args.dtype, progress=True, **settings
-    )
-    if rec.interrupted:
-        print(f"interrupted: keeping the best candidates of {len(rec.history['parameter'])} iterations")
-    run.write_candidates(params, rec)
-    run.finish()
+        given["iterations"] = args.iterations
+    config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
+    config |= attack.complete(args.optimizer, given)
+    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
+    with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
+        rec = attack.reconstruct(params, seed=args.seed, progress=True, **config)
+        if rec.interrupted:
+            print("interrupted: keeping the best candidates so far")
+        run.write_candidates(params, rec)
+        run.finish()
 
 
 def _score(args):
-    from . import attack, datasets, metrics
+    from . import candidates, datasets, metrics
 
-    rec = attack.load_candidates(Path(args.dir) / "candidates.npz")
+    rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
     data = datasets.load_dataset(args.against, args.n)
     score = metrics.score(rec, data)
-    run = _Run(args, Path(args.dir) / "score", {"dir": args.dir, "against": args.against, "n": args.n})
-    run.write_score(score, data, len(rec.x))
-    run.finish(m=len(rec.x))
+    config = {"dir": args.dir, "against": args.against, "n": args.n}
+    with Run("score", args.out or Path(args.dir) / "score", args.seed, config) as run:
+        run.write_score(score, data, len(rec.x))
+        run.finish(m=len(rec.x))

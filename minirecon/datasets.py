@@ -5,6 +5,7 @@ blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
 """
 
 import gzip
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ def _flatten(name, images, labels):
     if images.ndim == 3:
         images = images[..., None]
     images = images.transpose(0, 3, 1, 2)  # (N, c, h, w)
-    return images.reshape(len(images), -1), images.shape[1:]
+    return images.reshape(len(images), math.prod(images.shape[1:])), images.shape[1:]
 
 
 def _scale(name, pixels):
@@ -208,20 +209,35 @@ def _read_cifar(folder, pattern):
 
 
 def _colours(n):
-    r"""n/2 pure red images (+1) and n/2 pure blue ones (−1), 1×1×3; held out: eight shades of each."""
-    red, blue = np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8)
+    r"""n/2 pure red images (+1) and n/2 pure blue ones (−1), 1×1×3.
+
+    Held out: the 100 colours of a 5×5×5 grid in which red and blue differ; the stronger one is the label.
+    """
     y = np.tile([1.0, -1.0], n // 2)
-    images = np.where(y[:, None] > 0, red, blue)[:, None, None, :]  # (n, 1, 1, 3)
-    strong, weak = np.meshgrid([255, 191], [0, 32, 64, 96], indexing="ij")
-    reds = np.stack([strong, weak, weak], axis=-1).reshape(-1, 1, 1, 3).astype(np.uint8)
-    shades = np.concatenate([reds, reds[..., ::-1]])
-    return _build("colours", n, ("blue", "red"), images, y, shades, np.repeat([1.0, -1.0], len(reds)))
+    red, blue = np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8)
+    images = np.where(y[:, None] > 0, red, blue)  # (n, 3)
+    levels = np.array([0, 64, 128, 191, 255], np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = grid[grid[:, 0] != grid[:, 2]]
+    y_test = np.where(grid[:, 0] > grid[:, 2], 1.0, -1.0)
+    return _build("colours", n, ("blue", "red"), images[:, None, None, :], y, grid[:, None, None, :], y_test)
 
 
 def _circle(n):
-    r"""n points on the unit circle, labels alternating (Fig. 2); held out: a quarter of the way to the next."""
-    angle = 2 * np.pi * np.arange(n) / n
-    y = np.tile([1.0, -1.0], n // 2)
-    x, x_test = (np.stack([np.cos(a), np.sin(a)], axis=1) for a in (angle, angle + np.pi / (2 * n)))
+    r"""n points on the unit circle, labels alternating (Fig. 2).
+
+    Held out: 100 points spread over the disc of radius 1.4 in a sunflower spiral, with the label of the
+    training point nearest to each.
+    """
+
+    def on_circle(angle):
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+    place, step = np.arange(n), 2 * np.pi / n
+    y = np.where(place % 2 == 0, 1.0, -1.0)
+    k = np.arange(100)
+    angle = k * np.pi * (3 - 5**0.5)  # the golden angle
+    x_test = 1.4 * np.sqrt((k[:, None] + 0.5) / len(k)) * on_circle(angle)
+    y_test = y[np.round(angle / step).astype(int) % n]
     mean = np.zeros(2)  # exactly, by symmetry
-    return Dataset("circle", x, y, mean, None, ("odd place", "even place"), x_test, y)
+    return Dataset("circle", on_circle(step * place), y, mean, None, ("odd place", "even place"), x_test, y_test)

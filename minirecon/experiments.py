@@ -23,7 +23,7 @@ DEMOS = {
     "mnist": Demo("mnist-n20.npz", n=20, m=60),
     "cifar10": Demo("cifar10-n20.npz", n=20, m=60),
     "colours": Demo("colours-n20.npz", n=20, m=100),
-    "circle": Demo("circle-n20.npz", n=20, m=100),
+    "circle": Demo("circle-n20.npz", n=20, m=100, settings={"start_scale": 0.7, "iterations": 300}),
 }
 
 
@@ -46,6 +46,6 @@ def demo(case, seed=0, *, progress=False):
     if isinstance(score, metrics.PointScore):
         hidden = [len(layer.weight) for layer in params[:-1]]
         untrained = mlp.initialise(np.random.default_rng(seed), data.x.shape[1], hidden)
-        blind = attack.reconstruct(untrained, preset.m, seed=seed, progress=progress, **preset.settings)
+        blind = attack.reconstruct(untrained, preset.m, seed=seed, progress=progress and "untrained", **preset.settings)
         score.null["untrained"] = metrics.score(blind, data)._replace(null=None)
     return params, data, rec, score

@@ -5,6 +5,7 @@ Matplotlib's object interface is used, so that no window, display or global stat
 """
 
 import math
+from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,8 +13,15 @@ from matplotlib.figure import Figure
 from .checkpoint import atomic
 from .metrics import PointScore, stretch
 
-BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
-STYLES = {"parameter": (BLUE, "-"), "lambda": (ORANGE, "--"), "range": (GREEN, ":"), "margin": (BLACK, "-.")}
+BLUE, SKY, ORANGE, GREEN, BLACK = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#000000"
+TERMS = {  # of the attack's loss, as a Reconstruction's history has them
+    "parameter": (BLUE, "-", "parameter loss"),
+    "layer 1": (BLUE, "-", "parameter loss, layer 1"),
+    "upper layers": (SKY, "--", "parameter loss, upper layers, times their weight"),
+    "lambda": (ORANGE, "--", "lambda loss"),
+    "range": (GREEN, ":", "range loss"),
+    "margin": (BLACK, "-.", "margin loss"),
+}
 COLUMNS = 10  # images in a row
 MOST_PAIRS = 20  # in the picture of reconstructions
 MOST_CANDIDATES = 100  # in the grid
@@ -49,13 +57,16 @@ def reconstructions(score, data):
         return _points(score, data)
     order = np.argsort(-score.ssim)[:MOST_PAIRS]
     blocks = -(-len(order) // COLUMNS)
-    figure = Figure(figsize=(10, 2.75 * blocks + 0.9), layout="constrained")
-    grid = figure.subplots(2 * blocks, COLUMNS, squeeze=False)
+    figure = Figure(figsize=(10, 2.45 * blocks + 0.7), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.02, hspace=0)
+    # a narrow empty row between the blocks
+    heights = ([1, 1, 0.1] * blocks)[:-1]
+    grid = figure.subplots(len(heights), COLUMNS, squeeze=False, height_ratios=heights)
     for axes in grid.ravel():
         axes.set_axis_off()
     for place, i in enumerate(order):
         block, column = divmod(place, COLUMNS)
-        above, below = grid[2 * block, column], grid[2 * block + 1, column]
+        above, below = grid[3 * block, column], grid[3 * block + 1, column]
         above.set_title(f"SSIM {score.ssim[i]:.2f}\nNCC {score.ncc[i]:.2f}", fontsize=9)
         for axes, pixels, label in (
             (above, score.images[i], "reconstructed"),
@@ -75,24 +86,24 @@ def reconstructions(score, data):
 
 
 def _points(score, data):
-    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
+    figure = Figure(figsize=(6.4, 6.8), layout="constrained")
     axes = figure.subplots()
     truth = data.x + data.mean
     first, last = 0, -1  # for colours the red and the blue channel, for points the two coordinates
-    axes.scatter(truth[:, first], truth[:, last], s=160, facecolors="none", edgecolors=BLACK, label="training sample")
-    label_of = data.y[score.nearest]
+    axes.scatter(truth[:, first], truth[:, last], s=160, facecolors="none", edgecolors=BLACK, label="training samples")
     for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
-        chosen = score.images[label_of == sign]
-        name = data.class_names[(sign + 1) // 2]
-        axes.scatter(chosen[:, first], chosen[:, last], s=45, marker=marker, c=colour, label=f"candidate: {name}")
+        chosen = score.images[data.y[score.nearest] == sign]
+        label = f"{len(chosen)} candidates: {data.class_names[(sign + 1) // 2]}"
+        axes.scatter(chosen[:, first], chosen[:, last], s=45, marker=marker, c=colour, label=label)
     is_colour = data.image_shape is not None
     axes.set(
         xlabel="red, 0 to 1" if is_colour else "first coordinate",
         ylabel="blue, 0 to 1" if is_colour else "second coordinate",
-        title=f"{data.name}: candidates from the weights alone, and the {len(data.x)} training samples",
+        title=f"{data.name}: reconstructed from the weights alone\nand the {len(data.x)} training samples",
     )
     axes.set_aspect("equal", adjustable="datalim")
-    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -124,22 +135,24 @@ def candidates(x, y, lam, class_names=("−1", "+1")):
 
 
 def loss_history(history):
-    r"""The losses of the attack, as they enter its sum, over the iterations; zeros can't be shown."""
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    r"""The terms of the attack's loss, as they enter its sum, over the iterations. None if there were none."""
+    if not history:
+        return None
+    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.subplots()
     for name, values in history.items():
-        colour, style = STYLES[name]
-        shown = np.where(values > 0, values, np.nan)
+        colour, style, label = TERMS[name]
+        shown = np.where(values > 0, values, np.nan)  # the axis is logarithmic
         note = "" if np.any(values > 0) else " (0 throughout)"
-        axes.plot(np.arange(1, len(values) + 1), shown, style, color=colour, label=f"{name} loss{note}")
+        axes.plot(np.arange(1, len(values) + 1), shown, style, color=colour, label=label + note)
     axes.set(
         yscale="log",
         xlabel="iteration",
-        ylabel="loss (squared units of the weights)",
-        title="The terms of the reconstruction loss",
+        ylabel="term of the loss (weights squared)",
+        title="The attack's loss, term by term",
     )
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -154,11 +167,9 @@ def training(history):
     middle.plot(time, history["min_margin"], "--", color=ORANGE, label="smallest")
     middle.set(ylabel="margin yΦ(x), units of the output")
     middle.legend()
-    styles = ["-", "--", ":", "-."]
-    for layer, cosine in enumerate(history["alignment"].T):
-        lower.plot(
-            time, cosine, styles[layer % 4], color=(BLUE, ORANGE, GREEN, BLACK)[layer % 4], label=f"layer {layer + 1}"
-        )
+    lines = cycle([(BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-.")])
+    for layer, (cosine, (colour, style)) in enumerate(zip(history["alignment"].T, lines, strict=False), start=1):
+        lower.plot(time, cosine, style, color=colour, label=f"layer {layer}")
     lower.set(ylabel="cosine of θ and −∇L", xlabel="flow time T = Σ step size", xscale="log", ylim=(-0.05, 1.05))
     lower.legend()
     for axes in (upper, middle, lower):

@@ -12,7 +12,7 @@ from . import checkpoint, mlp
 LAMBDA_WEIGHT = 5.0  # the authors' weights are 1 (parameter), 5 (lambda), 1 (range)
 
 
-def parameter_loss(params, x, lam, y, alpha=None, layer_weights=None):
+def parameter_loss(params, x, lam, y, alpha=None):
     r"""The stationary loss, ‖θ − (1/m) Σᵢ λᵢ yᵢ ∇_θ Φ(θ; xᵢ)‖², summed over all parameters.
 
     Parameters
@@ -22,7 +22,6 @@ def parameter_loss(params, x, lam, y, alpha=None, layer_weights=None):
     lam : (m,), multipliers; m times the λ of the paper's equation, as in the authors' code
     y : (m,), labels, −1 or +1
     alpha : sharpness of the modified ReLU's gates; None for plain ReLU
-    layer_weights : one number a layer that multiplies its part; None for 1, the paper's loss
 
     Returns
     -------
@@ -32,7 +31,7 @@ def parameter_loss(params, x, lam, y, alpha=None, layer_weights=None):
     """
     _, inputs, gates = mlp.forward(params, x, alpha)
     gradient = mlp.weighted_gradient(params, inputs, gates, lam * y / len(y))
-    return total_residual(layer_residuals(params, gradient), layer_weights)
+    return sum(layer_residuals(params, gradient))
 
 
 def layer_residuals(params, gradient):
@@ -44,13 +43,6 @@ def layer_residuals(params, gradient):
             residual = residual + np.sum((layer.bias - g.bias) ** 2)
         residuals.append(residual)
     return residuals
-
-
-def total_residual(residuals, layer_weights=None):
-    r"""Σ_l w_l ‖θˡ − Gˡ‖²; the w_l are 1 in the paper."""
-    if layer_weights is None:
-        return sum(residuals)
-    return sum(weight * residual for weight, residual in zip(layer_weights, residuals, strict=True))
 
 
 def residual(params, x, lam, y):
@@ -102,13 +94,14 @@ def total_loss(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0):
 
 
 def margin_loss(phi, y):
-    r"""Mean squared deviation of the margins yᵢΦ(xᵢ) from their mean, in units of that mean squared.
+    r"""(1/m) Σᵢ (yᵢΦ(xᵢ)/γ − 1)², where γ is the root mean square of the margins yᵢΦ(xᵢ); from 0 to 4.
 
     Complementary slackness, which the paper leaves out: λᵢ > 0 only where yᵢΦ(θ; xᵢ) = γ, and every
-    candidate has λᵢ > 0. The attack does not know γ; the mean over the candidates stands for it, so that
-    this is the squared coefficient of variation of the margins.
+    candidate has λᵢ > 0. The attack does not know γ, so that the candidates have to agree on one. The root
+    mean square, unlike the mean, stays away from 0 while half of the candidates are on the wrong side.
 
     Derived for this project from the KKT conditions, arXiv 2206.07758, section 3.
     """
     margin = y * phi  # (m,)
-    return np.mean((margin / np.mean(margin) - 1) ** 2)
+    gamma = np.sqrt(np.mean(margin**2))
+    return np.mean((margin / gamma - 1) ** 2)

@@ -122,14 +122,14 @@ def score(rec, data):
 
     Parameters
     ----------
-    rec : Reconstruction, or anything with x (m, d), y (m,) and start (m, d), all less the mean
+    rec : Reconstruction, or anything with x (m, d), y (m,) and start (m, d) or None, less the mean
     data : Dataset, the true training set
 
     Returns
     -------
     Score, or PointScore for data without 2-D images, with `null`, the same for
         mean_image : the mean training image as the only candidate (NCC 0: it has no contrast of its own)
-        start : the attack's random start
+        start : the attack's random start, if it is known
         unseen : as many images the network was not trained on as there are candidates
 
     Raises
@@ -140,8 +140,10 @@ def score(rec, data):
     """
     if rec.x.ndim != 2 or rec.x.shape[1] != data.x.shape[1]:
         raise ValueError(f"candidates of shape {rec.x.shape}; expected (m, {data.x.shape[1]}), as in {data.name}")
-    m, n, d = len(rec.x), len(data.x), data.x.shape[1]
-    nulls = {"mean_image": (np.zeros((1, d)), np.ones(1)), "start": (rec.start, rec.y)}
+    m, d = rec.x.shape
+    nulls = {"mean_image": (np.zeros((1, d)), np.ones(1))}
+    if rec.start is not None:
+        nulls["start"] = rec.start, rec.y
     if len(data.x_test):
         nulls["unseen"] = data.x_test[:m], data.y_test[:m]
     is_image = data.image_shape is not None and min(data.image_shape[1:]) > 1
@@ -151,9 +153,7 @@ def score(rec, data):
         null = {name: _score_points(x, y, data) for name, (x, y) in nulls.items()}
         return _score_points(rec.x, rec.y, data)._replace(null=null)
     null = {name: _score_images(x, data) for name, (x, _) in nulls.items()}
-    result = _score_images(rec.x, data)._replace(null=null)
-    assert len(result.ncc) == n
-    return result
+    return _score_images(rec.x, data)._replace(null=null)
 
 
 def _score_images(x, data):
@@ -185,6 +185,7 @@ def summary(score):
         return {
             "distance": {
                 "median": float(np.median(score.distance)),
+                "candidates": len(score.distance),
                 "candidates_within_0.15": int(found.sum()),
                 "samples_within_0.15": int(np.sum(score.recall <= POINT_TOLERANCE)),
             }

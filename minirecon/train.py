@@ -27,11 +27,12 @@ class TrainingRun(NamedTuple):
 
     step, time (flow time T = Σ step sizes), log_loss, min_margin, median_margin (of yᵢΦ(xᵢ) over the
     training set), train_accuracy, test_accuracy, norm (steps, L) and alignment (steps, L): ‖θˡ‖ and the
-    cosine between θˡ and −∇_θˡ L, which is 1 at a KKT point.
+    cosine between θˡ and −∇_θˡ L, which is 1 at a KKT point. `interrupted` tells whether Ctrl-C ended it.
     """
 
     params: tuple
     history: dict
+    interrupted: bool = False
 
 
 def log_logistic_loss(q):
@@ -77,14 +78,17 @@ def _progress(time, log_loss, step, target_time, target_log_loss, max_steps):
     """
     done = [step / max_steps]
     if target_time is not None:
-        done.append(1.0 if time >= target_time else np.log1p(time) / np.log1p(target_time))
+        there = time >= target_time * (1 - 1e-9)  # a sum of 10⁶ steps of 0.01 may fall short of 10⁴ by rounding
+        done.append(1.0 if there else np.log1p(time) / np.log1p(target_time))
     if target_log_loss is not None:
         done.append(min(1.0, max(0.0, (LOG_LOSS_START - log_loss) / (LOG_LOSS_START - target_log_loss))))
     return max(done)
 
 
 def accuracy(params, x, y):
-    r"""Share of the samples x (n, d) whose Φ has the sign of their label y (n,)."""
+    r"""Share of the samples x (n, d) whose Φ has the sign of their label y (n,); NaN if there are none."""
+    if len(x) == 0:
+        return float("nan")
     phi, _, _ = mlp.forward(params, x.astype(params[0].weight.dtype))
     return float(np.mean(phi * y > 0))
 
@@ -144,19 +148,23 @@ def train(
 
     Raises
     ------
-    ValueError : an unknown method, no target at all, or a loss that is no longer finite
+    ValueError : an unknown method, no target at all or one out of range, or a loss that is no longer finite
     """
     if method not in ("flow", "gd"):
         raise ValueError(f"method = {method!r}: expected 'flow' or 'gd'")
     if target_time is None and target_log_loss is None:
         raise ValueError("target_time = None and target_log_loss = None: expected at least one target")
+    if target_time is not None and not target_time > 0:
+        raise ValueError(f"target_time = {target_time}: expected a positive flow time")
+    if target_log_loss is not None and not target_log_loss < LOG_LOSS_START:
+        raise ValueError(f"target_log_loss = {target_log_loss}: expected less than log log 2 = {LOG_LOSS_START:.3f}")
     if params is None:
         rng = np.random.default_rng(seed)
         params = mlp.initialise(
             rng, data.x.shape[1], hidden, first_scale=first_scale, hidden_biases=hidden_biases, dtype=dtype
         )
     x, y = data.x.astype(dtype), data.y.astype(dtype)
-    rows, time, step = [], 0.0, 0
+    rows, time, step, interrupted = [], 0.0, 0, False
     bar = tqdm(total=1.0, disable=not progress, bar_format=BAR, ncols=79, desc="train")
     try:
         while True:
@@ -187,7 +195,8 @@ def train(
     except KeyboardInterrupt:
         if not rows:
             raise
+        interrupted = True
     finally:
         bar.close()
     history = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    return TrainingRun(params, history)
+    return TrainingRun(params, history, interrupted)

@@ -1,0 +1,59 @@
+r"""What the attack of the paper (section 4) finds: candidates x, with their multipliers λ and labels y."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import checkpoint
+
+
+class Reconstruction(NamedTuple):
+    r"""Candidates for training samples.
+
+    x : (m, d), the candidates, less the (unknown) mean training sample
+    lam : (m,), their multipliers, in the scale of `losses.parameter_loss`
+    y : (m,), their labels, −1 or +1
+    start : (m, d), the random x that the attack began from, a null baseline; None if it is not known
+    history : dict of equally long arrays, one entry an iteration: the terms of the loss, weighted as they
+        enter its sum. For "sgd" they are parameter, lambda, range; for "lbfgs" the parameter loss in two
+        parts, "layer 1" and "upper layers", then range and margin
+    interrupted : bool, whether Ctrl-C ended it
+    """
+
+    x: np.ndarray
+    lam: np.ndarray
+    y: np.ndarray
+    start: np.ndarray | None = None
+    history: dict = {}  # noqa: RUF012  (read only)
+    interrupted: bool = False
+
+
+def save_candidates(rec, path):
+    r"""Write x, lam, y and start to `path` (.npz), whole or not at all."""
+    arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start}
+    with checkpoint.atomic(path) as temporary:
+        np.savez(temporary, **{name: array for name, array in arrays.items() if array is not None})
+
+
+def load_candidates(path):
+    r"""Read x (m, d), lam (m,), y (m,) and, if it is there, start (m, d): a Reconstruction without history.
+
+    Raises ValueError for a missing or damaged file, or arrays that are not these.
+    """
+    arrays = checkpoint.read_npz(path, "candidates")
+    missing = {"x", "lam", "y"} - set(arrays)
+    if missing:
+        raise ValueError(f"{path}: lacks {', '.join(sorted(missing))}; expected x, lam and y")
+    x, lam, y, start = (arrays.get(name) for name in ("x", "lam", "y", "start"))
+    expected = {"x": (x, "(m, d)", x.ndim == 2 and x.size > 0)}
+    expected |= {name: (arrays[name], x.shape[:1], arrays[name].shape == x.shape[:1]) for name in ("lam", "y")}
+    if start is not None:
+        expected["start"] = start, x.shape, start.shape == x.shape
+    for name, (array, shape, fits) in expected.items():
+        if not fits:
+            raise ValueError(f"{path}: {name} of shape {array.shape}; expected {shape}")
+        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+            raise ValueError(f"{path}: {name}, of type {array.dtype}, holds other than finite floats")
+    if not np.isin(y, (-1, 1)).all():
+        raise ValueError(f"{path}: y holds other labels than −1 and +1")
+    return Reconstruction(x, lam, y, start)

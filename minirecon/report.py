@@ -1,0 +1,151 @@
+r"""What a verb of the command line leaves behind: a folder with `results.json` and pictures, and a summary in print."""
+
+import contextlib
+import json
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+NULLS = {
+    "mean_image": "mean image",
+    "start": "the attack's start",
+    "unseen": "unseen samples",
+    "untrained": "untrained net",
+}
+
+
+class Run:
+    r"""The output folder of a verb, its clock, and the results.json it ends with.
+
+    Used in a `with`: an error takes the folders away again that it had made and that are still empty.
+    Raises ValueError if `out` is a file or can't be written.
+    """
+
+    def __init__(self, verb, out, seed, config):
+        self.out, self.start = Path(out), time.monotonic()
+        self.results = {"command": verb, "config": config, "seed": seed}
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"--out {self.out}: is a file; expected a folder")
+        self.made = [folder for folder in (self.out, *self.out.parents) if not folder.exists()]
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.out).close()
+        except OSError as error:
+            self._clear()
+            raise ValueError(f"--out {self.out}: can't write there ({error.strerror}); choose another folder") from None
+        echo = ", ".join(f"{key} {value}" for key, value in {**config, "seed": seed}.items())
+        print(textwrap.fill(f"minirecon {verb}: {echo}", 79, subsequent_indent="  "), flush=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, error, *_):
+        if error is not None:
+            self._clear()
+
+    def _clear(self):
+        with contextlib.suppress(OSError):
+            for folder in self.made:
+                folder.rmdir()  # refuses a folder that is not empty
+
+    def draw(self, name, figure):
+        r"""Write a figure as `name`.png; None, where there is nothing to draw, is passed over."""
+        from . import figures
+
+        if figure is not None:
+            figures.save(figure, self.out / f"{name}.png")
+
+    def write_candidates(self, params, rec, class_names=("−1", "+1")):
+        r"""Write and draw the candidates of an attack and its losses; print the KKT residual."""
+        from . import candidates, figures, losses
+
+        candidates.save_candidates(rec, self.out / "candidates.npz")
+        self.draw("candidates", figures.candidates(rec.x, rec.y, rec.lam, class_names))
+        self.draw("losses", figures.loss_history(rec.history))
+        residual = losses.residual(params, rec.x, rec.lam, rec.y)
+        self.results |= {"m": len(rec.x), "residual": residual}
+        print(
+            f"KKT residual ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, {residual['relative']:.1%} of ‖θ‖².\n"
+            f"By layer: {', '.join(f'{part:.3g}' for part in residual['per_layer'])}. In the upper layers it is"
+            " mostly their\nrandom start, which no sum over training samples explains."
+        )
+
+    def write_score(self, score, data, m):
+        r"""Draw and print a Score or PointScore, beside its null baselines."""
+        from . import figures, metrics
+
+        summary = metrics.summary(score)
+        null = {name: metrics.summary(other) for name, other in score.null.items()}
+        self.results |= {"n": len(data.x), **summary, "null": null}
+        self.draw("reconstructions", figures.reconstructions(score, data))
+        rows = {f"{m} candidates": summary} | {f"null: {NULLS[name]}": null[name] for name in null}
+        print("\n" + _table(rows, len(data.x)))
+        print("This uses the true training set: an evaluation, not part of the attack.")
+        if "ssim" not in summary:
+            return
+        print("The nearest of all candidates counts for each image: compare with the nulls.")
+        if any(row["ssim"]["median"] >= summary["ssim"]["median"] for row in null.values()):
+            print(
+                "A null has the higher SSIM: this 3×3 SSIM rewards a plain background, which\n"
+                "noisy candidates lack. It does not tell them from chance here; NCC does."
+            )
+
+    def finish(self, **results):
+        r"""Write results.json, and print where everything is."""
+        from .checkpoint import atomic
+
+        self.results |= {
+            "versions": _versions(),
+            "seconds": round(time.monotonic() - self.start, 2),
+            "peak_mb": _peak_mb(),
+        }
+        self.results |= results
+        with atomic(self.out / "results.json") as temporary:
+            Path(temporary).write_text(json.dumps(self.results, indent=1, allow_nan=False) + "\n")
+        files = ", ".join(sorted(path.name for path in self.out.iterdir() if path.is_file()))
+        print(f"\nTook {self.results['seconds']:.0f} s. Wrote to {self.out}:")
+        print(textwrap.fill(files, 79, initial_indent="  ", subsequent_indent="  "))
+
+
+def _table(rows, n):
+    if "ssim" in next(iter(rows.values())):
+        lines = [
+            f"{'':26}{'NCC':>8}{'NCC':>11}{'SSIM':>9}{'SSIM':>9}{'SSIM':>11}",
+            f"{'':26}{'median':>8}{'over 0.9':>11}{'median':>9}{'top 10':>9}{'over 0.4':>11}",
+        ]
+        for name, row in rows.items():
+            ncc, ssim = row["ncc"], row["ssim"]
+            over = [f"{count} of {n}" for count in (ncc["over_0.9"], ssim["over_0.4"])]
+            lines.append(
+                f"{name:26}{ncc['median']:8.3f}{over[0]:>11}{ssim['median']:9.3f}{ssim['top10_mean']:9.3f}{over[1]:>11}"
+            )
+        return "\n".join(lines)
+    lines = [
+        f"{'':26}{'candidates within':>20}{'training samples with':>24}",
+        f"{'':26}{'0.15 of a sample':>20}{'a candidate within 0.15':>24}",
+    ]
+    for name, row in rows.items():
+        d = row["distance"]
+        counts = [f"{d['candidates_within_0.15']} of {d['candidates']}", f"{d['samples_within_0.15']} of {n}"]
+        lines.append(f"{name:26}{counts[0]:>20}{counts[1]:>24}")
+    return "\n".join(lines)
+
+
+def _versions():
+    import platform
+    from importlib.metadata import version
+
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in ("minirecon", "numpy", "scipy", "autograd", "matplotlib")
+    }
+
+
+def _peak_mb():
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

@@ -1,0 +1,144 @@
+import os
+import stat
+
+import numpy as np
+import pytest
+from hypothesis import given
+from strategies import networks
+
+from minirecon import CheckpointError, Layer, Reconstruction, checkpoint, load, save
+from minirecon.candidates import load_candidates, save_candidates
+
+SMALL = (Layer(np.ones((3, 2)), np.ones(3)), Layer(np.ones((1, 3))))
+
+
+@given(networks())
+def test_round_trip(tmp_path_factory, drawn):
+    _, params = drawn
+    path = tmp_path_factory.mktemp("weights") / "w.npz"
+    for dtype in (np.float64, np.float32, np.float16):
+        cast = checkpoint.cast(params, dtype)
+        save(cast, path)
+        back = load(str(path))
+        assert len(back) == len(params)
+        for layer, original in zip(back, params, strict=True):
+            for ours, theirs in zip(layer, original, strict=True):
+                assert (ours is None) == (theirs is None)
+                if ours is not None:
+                    assert ours.dtype == dtype
+                    np.testing.assert_array_equal(ours, theirs.astype(dtype))
+
+
+def test_names_in_the_file_are_pytorchs(tmp_path):
+    save(SMALL, tmp_path / "w.npz")
+    with np.load(tmp_path / "w.npz") as archive:
+        assert sorted(archive.files) == ["layers.0.bias", "layers.0.weight", "layers.1.weight"]
+
+
+W, NAN = np.ones((3, 2)), np.array([[1.0, np.nan, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ((Layer(W),), r"w\.npz: 1 layer\(s\); expected at least 2"),
+        ((Layer(W), Layer(np.ones((1, 4)))), "layer 2: takes 4 inputs; expected 3, the outputs of layer 1"),
+        ((Layer(W, np.ones(2)), Layer(np.ones((1, 3)))), r"layer 1: bias has shape \(2,\); expected \(3,\)"),
+        ((Layer(np.ones(3)), Layer(np.ones((1, 3)))), r"layer 1: weight has shape \(3,\); expected \(out, in\)"),
+        ((Layer(np.ones((0, 2))), Layer(np.ones((1, 0)))), r"layer 1: weight has shape \(0, 2\)"),
+        ((Layer(W), Layer(NAN)), "layer 2: holds NaN or infinity"),
+        ((Layer(W, np.array([1, np.inf, 1])), Layer(np.ones((1, 3)))), "layer 1: holds NaN or infinity"),
+        ((Layer(W.astype(int)), Layer(np.ones((1, 3)))), "layer 1: holds int64; expected floating-point"),
+    ],
+)
+def test_bad_weights_are_refused_both_ways(tmp_path, params, message):
+    path = tmp_path / "w.npz"
+    with pytest.raises(CheckpointError, match=message):
+        save(params, path)
+    assert list(tmp_path.iterdir()) == []
+    arrays = {f"layers.{i}.{n}": p for i, layer in enumerate(params) for n, p in layer._asdict().items() if p is not None}
+    np.savez(path, **arrays)
+    with pytest.raises(CheckpointError, match=message):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [({}, "also found: nothing"), ({"layers.0.weight": W, "conv.weight": W}, r"also found: conv\.weight"),
+     ({"layers.1.weight": W}, r"also found: layers\.1\.weight")],
+)  # fmt: skip
+def test_other_arrays_are_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "w.npz", **arrays)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path / "w.npz")
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(CheckpointError, match=r"w\.pth: a \.pth file can't be read or written; expected \.npz"):
+        load(tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w: a nameless file"):
+        save(SMALL, tmp_path / "w")
+    with pytest.raises(CheckpointError, match=r"missing\.npz: no such file; expected weights"):
+        load(tmp_path / "missing.npz")
+    save(SMALL, tmp_path / "w.npz")
+    whole = (tmp_path / "w.npz").read_bytes()
+    for share in range(0, 100, 5):
+        (tmp_path / "cut.npz").write_bytes(whole[: len(whole) * share // 100])
+        with pytest.raises(CheckpointError, match=r"cut\.npz: not a readable"):
+            load(tmp_path / "cut.npz")
+    np.savez(tmp_path / "pickled.npz", **{"layers.0.weight": np.array([{}])})
+    with pytest.raises(CheckpointError, match=r"pickled\.npz: not a readable"):
+        load(tmp_path / "pickled.npz")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "w.npz"
+    save(SMALL, path)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt), checkpoint.atomic(path) as temporary:
+        with open(temporary, "w") as file:
+            file.write("half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    mask = os.umask(0o022)
+    try:
+        save(SMALL, path)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_candidates_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    x, start = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    rec = Reconstruction(x, rng.uniform(size=4), np.array([-1.0, -1, 1, 1]), start, {"parameter": np.ones(3)})
+    save_candidates(rec, tmp_path / "c.npz")
+    back = load_candidates(tmp_path / "c.npz")
+    for field in ("x", "lam", "y", "start"):
+        np.testing.assert_array_equal(getattr(back, field), getattr(rec, field))
+    save_candidates(rec._replace(start=None), tmp_path / "c.npz")
+    assert load_candidates(tmp_path / "c.npz").start is None
+
+
+GOOD = {"x": np.zeros((2, 3)), "lam": np.ones(2), "y": np.array([-1.0, 1.0]), "start": np.zeros((2, 3))}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": None}, "lacks x; expected x, lam and y"),
+        ({"x": np.zeros(2)}, r"x of shape \(2,\); expected \(m, d\)"),
+        ({"lam": np.ones(3)}, r"lam of shape \(3,\); expected \(2,\)"),
+        ({"y": np.ones((2, 1))}, r"y of shape \(2, 1\)"),
+        ({"start": np.zeros((2, 4))}, r"start of shape \(2, 4\); expected \(2, 3\)"),
+        ({"x": np.full((2, 3), np.nan)}, "x, of type float64, holds other than finite floats"),
+        ({"lam": np.array(["a", "b"])}, "lam, of type <U1, holds other than finite floats"),
+        ({"y": np.array([0.0, 1.0])}, "y holds other labels than −1 and"),
+    ],
+)
+def test_bad_candidates(tmp_path, change, message):
+    arrays = {name: array for name, array in {**GOOD, **change}.items() if array is not None}
+    np.savez(tmp_path / "c.npz", **arrays)
+    with pytest.raises(ValueError, match=message):
+        load_candidates(tmp_path / "c.npz")

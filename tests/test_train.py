@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import flatten, slow_forward
+
+from minirecon import load_dataset, mlp, train
+from minirecon.train import log_logistic_loss
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_dataset("mnist", n=20)
+
+
+@given(st.lists(st.floats(-30, 30), min_size=1, max_size=6))
+def test_log_logistic_loss(margins):
+    q = np.array(margins)
+    loss = np.mean(np.log1p(np.exp(-q)))
+    log_loss, weights = log_logistic_loss(q)
+    assert log_loss == pytest.approx(np.log(loss), rel=1e-9, abs=1e-9)
+    np.testing.assert_allclose(weights, 1 / (1 + np.exp(q)) / loss, rtol=1e-9)
+
+
+@given(st.lists(st.floats(29, 5000), min_size=1, max_size=6))
+def test_log_logistic_loss_does_not_underflow(margins):
+    r"""Far out L is the mean of e⁻q, and both results are those of a softmin."""
+    q = np.array(margins)
+    log_loss, weights = log_logistic_loss(q)
+    shifted = np.exp(q.min() - q)
+    assert log_loss == pytest.approx(-q.min() + np.log(shifted.mean()), rel=1e-12)
+    np.testing.assert_allclose(weights, shifted / shifted.mean(), rtol=1e-9, atol=1e-12)
+
+
+def test_one_step_of_gd_is_the_papers(data):
+    r"""θ₁ = θ₀ − 0.01 ∇L(θ₀), the gradient by central differences of slowly computed outputs."""
+    small = data._replace(x=data.x[:2, 300:310], y=data.y[:2], x_test=data.x_test[:0, 300:310], y_test=data.y_test[:0])
+    start = mlp.initialise(np.random.default_rng(1), 10, (3, 4), first_scale=0.5, dtype=float)
+    run = train(small, (3, 4), params=start, method="gd", target_time=0.01, dtype=float)
+    assert run.history["step"].tolist() == [0, 1]
+
+    def loss(params):
+        q = np.array([y * slow_forward(params, x)[0] for x, y in zip(small.x, small.y, strict=True)])
+        return np.mean(np.log1p(np.exp(-q)))
+
+    for layer in range(3):
+        for index in [(0, 0), (0, 1), (0, 2)]:
+            up, down = ([type(p)(p.weight.copy(), p.bias) for p in start] for _ in range(2))
+            up[layer].weight[index] += 1e-6
+            down[layer].weight[index] -= 1e-6
+            slope = (loss(up) - loss(down)) / 2e-6
+            moved = run.params[layer].weight[index] - start[layer].weight[index]
+            assert moved == pytest.approx(-0.01 * slope, rel=1e-5, abs=1e-10)
+
+
+def test_flow_and_gd_walk_the_same_path(data):
+    r"""Equal T, a fifteenth of the steps: norms within 2 %, margins within 5 %."""
+    runs = [
+        train(data, (50, 50), seed=3, method=method, target_time=60.0, first_scale=1e-2, record_every=1000)
+        for method in ("flow", "gd")
+    ]
+    flow, gd = (run.history for run in runs)
+    assert flow["time"][-1] == pytest.approx(60)
+    assert gd["time"][-1] == pytest.approx(60)
+    assert flow["log_loss"][-1] < -3  # trained, not merely started
+    assert 15 * flow["step"][-1] < gd["step"][-1] == 6000
+    np.testing.assert_allclose(flow["norm"][-1], gd["norm"][-1], rtol=0.02)
+    margins = [data.y * mlp.forward(run.params, data.x.astype(np.float32))[0] for run in runs]
+    np.testing.assert_allclose(margins[0], margins[1], rtol=0.05)
+    assert flow["min_margin"][-1] == pytest.approx(margins[0].min(), rel=1e-5)
+
+
+def test_nothing_underflows_at_log_loss_minus_150(data):
+    run = train(data, (50, 50), target_time=None, target_log_loss=-150.0)
+    h = run.history
+    assert h["log_loss"][-1] <= -150 < h["log_loss"][-2]
+    assert h["time"][-1] > 1e50
+    assert h["min_margin"][-1] >= 147
+    assert np.isfinite(flatten(run.params)).all()
+    assert np.all(np.diff(h["time"]) > 0)
+    assert np.all(np.diff(h["log_loss"][h["log_loss"] < -1]) < 0)
+    # cos(θ, −∇L) → 1, Theorem 3.1; slowest where the random start is large
+    assert np.all(h["alignment"][-1] > [0.95, 0.75, 0.95])
+    middle = np.argmax(h["log_loss"] < -5)
+    assert h["alignment"][middle, 1] < 0.5
+    assert np.all(h["alignment"][-1] <= 1 + 1e-6)
+
+
+def test_history(data):
+    run = train(data, (20,), seed=5, target_time=50.0, first_scale=0.01, record_every=7)
+    h = run.history
+    assert not run.interrupted
+    assert h["step"].tolist() == [*range(0, h["step"][-1], 7), h["step"][-1]]
+    assert h["time"][0] == 0
+    assert h["time"][-1] == pytest.approx(50)
+    assert h["norm"].shape == h["alignment"].shape == (len(h["step"]), 2)
+    assert h["norm"][-1, 1] == pytest.approx(np.linalg.norm(run.params[1].weight), rel=1e-5)
+    q = data.y * mlp.forward(run.params, data.x.astype(np.float32))[0]
+    assert h["log_loss"][-1] == pytest.approx(np.log(np.mean(np.log1p(np.exp(-q)))), abs=1e-4)
+    assert h["median_margin"][-1] == pytest.approx(np.median(q), rel=1e-4)
+    assert h["train_accuracy"][-1] == 1
+    right = mlp.forward(run.params, data.x_test.astype(np.float32))[0] * data.y_test > 0
+    assert h["test_accuracy"][-1] == pytest.approx(right.mean())
+    assert 0.6 < h["test_accuracy"][-1] < 1
+
+
+def test_alignment_is_the_cosine_with_the_gradient(data):
+    r"""With one sample, −∇L is a multiple of y∇Φ: the cosine of each layer follows from Φ's gradient."""
+    one = data._replace(x=data.x[:1, 200:220], y=data.y[:1], x_test=data.x_test[:0], y_test=data.y_test[:0])
+    start = mlp.initialise(np.random.default_rng(0), 20, (6,), first_scale=0.3, dtype=float)
+    run = train(one, params=start, target_time=1e-9, dtype=float)
+    _, inputs, gates = mlp.forward(start, one.x)
+    for layer, g, cosine in zip(start, mlp.weighted_gradient(start, inputs, gates, one.y), run.history["alignment"][0],
+                                strict=True):  # fmt: skip
+        theta, direction = flatten([layer]), flatten([g])
+        assert cosine == pytest.approx(theta @ direction / np.linalg.norm(theta) / np.linalg.norm(direction))
+    assert np.isnan(run.history["test_accuracy"][0])  # no test set
+
+
+def test_seeds(data):
+    one, two, three = (flatten(train(data, (10,), seed=s, target_time=1.0).params) for s in (0, 0, 1))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, three)
+    generator = train(data, (10,), seed=np.random.default_rng(0), target_time=1.0)
+    np.testing.assert_array_equal(flatten(generator.params), one)
+
+
+def test_stops_at_the_first_target(data):
+    run = train(data, (10,), target_time=1e4, target_log_loss=-0.5, first_scale=0.1)
+    assert run.history["log_loss"][-1] <= -0.5
+    assert run.history["time"][-1] < 1e4
+    assert train(data, (10,), max_steps=4).history["step"][-1] == 4
+
+
+def test_ctrl_c_keeps_what_is_there(data, monkeypatch):
+    calls, forward = [], mlp.forward
+
+    def interrupted_forward(*args):
+        calls.append(args)
+        if len(calls) > 30:
+            raise KeyboardInterrupt
+        return forward(*args)
+
+    monkeypatch.setattr(mlp, "forward", interrupted_forward)
+    run = train(data, (10,), first_scale=0.1)
+    assert run.interrupted
+    assert run.history["step"][-1] == 20
+    assert not np.array_equal(flatten(run.params), flatten(mlp.initialise(np.random.default_rng(0), 784, (10,),
+                                                                          first_scale=0.1)))  # fmt: skip
+    calls += [None] * 100
+    with pytest.raises(KeyboardInterrupt):  # nothing there yet
+        train(data, (10,))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"method": "adam"}, "method = 'adam'"), ({"target_time": None}, "target_time = None"),
+     ({"hidden": ()}, r"hidden = \(\)"), ({"target_time": -1.0}, "target_time = -1"),
+     ({"target_time": float("nan")}, "target_time = nan"), ({"target_log_loss": 1.0}, "target_log_loss = 1.0")],
+)  # fmt: skip
+def test_refuses(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        train(data, **options)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(data):
+    broken = data._replace(x=np.where(data.x > 0.5, np.inf, data.x))
+    with pytest.raises(ValueError, match="log L is nan at step 0"), np.errstate(invalid="ignore", over="ignore"):
+        train(broken, (10,))
