@@ -16,6 +16,8 @@ five ways, each of which a trial showed to help:
    no sum over training samples can explain.
 """
 
+import numbers
+
 import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 from autograd import value_and_grad
@@ -78,8 +80,8 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     settings = complete(optimizer, settings)
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype = {dtype!r}: expected 'float32' or 'float64'")
-    if m < 2:
-        raise ValueError(f"m = {m}: expected at least 2 candidates, one of each label")
+    if not isinstance(m, numbers.Integral) or m < 2:
+        raise ValueError(f"m = {m}: expected a whole number of at least 2 candidates, one of each label")
     params = check_attackable(params)
     params = checkpoint.cast(params, dtype)
     rng = onp.random.default_rng(seed)
@@ -107,6 +109,8 @@ def complete(optimizer, given):
         is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
         if value is not None and not (0 < value < onp.inf or (is_weight and value == 0)):
             raise ValueError(f"{name} = {value}: expected a positive number")
+        if name in ("iterations", "span") and not isinstance(value, numbers.Integral | None):
+            raise ValueError(f"{name} = {value}: expected a whole number")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
     return settings
@@ -211,6 +215,8 @@ def _lbfgs(params, start, y, rng, bar, settings):
             idle = idle + 1 if gained < 3 else 0
     except KeyboardInterrupt:
         interrupted = True  # L-BFGS-B only goes down, so the latest point is the best
+    if not history.rows and not interrupted:
+        raise ValueError("attack: no step from the start lowers the loss; expected weights of a trained network")
     u, lam = latest[0][: m * k].reshape(m, k), latest[0][m * k :]
     x, start = np.dot(u.astype(dtype), v.T), np.dot(np.dot(start, v), v.T)
     return Reconstruction(x, lam.astype(dtype), y, start, history.arrays(), interrupted)
@@ -222,8 +228,6 @@ def span(weight, k):
     Trained from a tiny start by gradient descent, W¹ = Σᵢ λᵢyᵢ dᵢ xᵢᵀ: its rows are sums of samples.
     Derived for this project from the stationarity condition, arXiv 2206.07758, equation (2).
     """
-    if k < 1:
-        raise ValueError(f"span = {k}: expected at least 1 singular vector")
     _, _, vt = onp.linalg.svd(weight.astype(float), full_matrices=False)
     return vt[:k].T.astype(weight.dtype)
 

@@ -2,6 +2,7 @@ r"""The command line, `minirecon VERB`: options and printing; the mathematics is
 
 import argparse
 import sys
+import textwrap
 from pathlib import Path
 
 from .report import Run
@@ -86,19 +87,18 @@ def _setting(text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=NUMBER, such as alpha=50") from None
 
 
-DEMO_TEXT = """\
-A network was trained on {n} samples of {case}. The attack is given its weights,
-{weights}, and nothing else. Gradient descent has made them a
-weighted sum of gradients at the training samples, θ = Σ λᵢ yᵢ ∇Φ(xᵢ): solve
-that for the samples x and the multipliers λ, and training data appears.
-"""
+DEMO_TEXT = (
+    "A network was trained on {n} samples of {case}. The attack is given its weights, {weights}, and nothing "
+    "else. Gradient descent has made them a weighted sum of gradients at the training samples, "
+    "θ = Σ λᵢ yᵢ ∇Φ(xᵢ). Solve that for the samples x and the multipliers λ, and training data appears."
+)
 
 
 def _demo(args):
     from . import attack, experiments
 
     preset = experiments.DEMOS[args.case]
-    print(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case))
+    print(textwrap.fill(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case), 79) + "\n")
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
     with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config) as run:

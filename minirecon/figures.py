@@ -103,7 +103,7 @@ def _points(score, data):
     )
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9, columnspacing=1)
     return figure
 
 

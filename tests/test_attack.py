@@ -1,0 +1,208 @@
+import inspect
+
+import numpy as np
+import pytest
+from autograd import grad
+from strategies import flatten
+
+from minirecon import CheckpointError, Layer, attack, load_dataset, losses, mlp, reconstruct, score, train
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_dataset("mnist", n=8)
+
+
+@pytest.fixture(scope="module")
+def params(data):
+    return train(data, (100, 100), seed=0, target_time=1e4).params
+
+
+@pytest.fixture(scope="module")
+def rec(params):
+    return reconstruct(params, m=16, seed=0, iterations=200)
+
+
+def test_finds_the_training_images(rec, data):
+    r"""Digits from the weights alone, far beyond what the null baselines reach."""
+    result = score(rec, data)
+    nulls = np.max([null.ncc for null in result.null.values()], axis=0)
+    assert np.median(result.ncc) > 0.75
+    assert np.median(nulls) < 0.5
+    assert np.sum(result.ncc > nulls) >= 7
+    assert np.mean(rec.y[result.nearest] == data.y) >= 7 / 8  # with their labels
+
+
+def test_result(rec, params):
+    assert rec.x.shape == rec.start.shape == (16, 784)
+    assert rec.y.tolist() == [-1] * 8 + [1] * 8
+    assert rec.lam.shape == (16,)
+    assert rec.x.dtype == rec.lam.dtype == np.float32
+    settings = attack.SETTINGS["lbfgs"]
+    assert np.all((rec.lam >= np.float32(settings["lam_min"])) & (rec.lam <= settings["lam_max"]))
+    assert np.std(rec.lam) > 0
+    assert list(rec.history) == ["layer 1", "upper layers", "range", "margin"]
+    assert not rec.interrupted
+    total = sum(rec.history.values())
+    assert 50 < len(total) <= 200
+    assert np.all(np.diff(total) < 1e-4 * total[:-1])  # L-BFGS only goes down, but for rounding
+    assert rec.history["layer 1"][-1] < 0.1 * rec.history["layer 1"][0]
+    # candidates and start lie in the span of the first m right singular vectors
+    vt = np.linalg.svd(params[0].weight.astype(float))[2][:16]
+    for x in (rec.x, rec.start):
+        np.testing.assert_allclose(x @ vt.T @ vt, x, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_history_is_the_loss_of_the_result(params, dtype):
+    rec = reconstruct(params, m=6, iterations=20, span=784, upper_weight=0.25, margin_weight=2.0, dtype=dtype)
+    assert rec.x.dtype == dtype
+    alpha = attack.SETTINGS["lbfgs"]["alpha"]
+    phi, inputs, gates = mlp.forward(params, rec.x, alpha)
+    first, *upper = losses.layer_residuals(params, mlp.weighted_gradient(params, inputs, gates, rec.lam * rec.y / 6))
+    last = {name: values[-1] for name, values in rec.history.items()}
+    # 100 of 784 singular vectors exist: what is outside their span is nothing here
+    assert last["layer 1"] == pytest.approx(first, rel=1e-3)
+    assert last["upper layers"] == pytest.approx(0.25 * sum(upper), rel=1e-3)
+    assert last["range"] == pytest.approx(losses.range_loss(rec.x), rel=1e-3, abs=1e-6)
+    assert last["margin"] == pytest.approx(2 * losses.margin_loss(phi, rec.y), rel=1e-2)
+
+
+def test_sgd_is_pytorchs_rule_on_the_authors_loss(params):
+    r"""Three steps by hand, in float64."""
+    options = {"iterations": 3, "alpha": 20.0, "lam_min": 0.5, "start_scale": 0.1, "lr_x": 0.01, "lr_lam": 0.02,
+               "momentum": 0.9}  # fmt: skip
+    rec = reconstruct(params, m=4, seed=5, optimizer="sgd", dtype="float64", **options)
+    rng = np.random.default_rng(5)
+    x = 0.1 * rng.normal(size=(4, 784))
+    np.testing.assert_allclose(rec.start, x)
+    lam, y = rng.uniform(0, 1, 4), np.array([-1.0, -1, 1, 1])
+    wide = tuple(Layer(*(None if p is None else p.astype(float) for p in layer)) for layer in params)
+    velocity = [0.0, 0.0]
+    for step in range(3):
+        assert sum(terms[step] for terms in rec.history.values()) == pytest.approx(
+            losses.total_loss(wide, x, lam, y, 20.0, 0.5)
+        )
+        gradients = [grad(losses.total_loss, which)(wide, x, lam, y, 20.0, 0.5) for which in (1, 2)]
+        velocity = [0.9 * v + g for v, g in zip(velocity, gradients, strict=True)]
+        x, lam = x - 0.01 * velocity[0], lam - 0.02 * velocity[1]
+    np.testing.assert_allclose(rec.x, x, rtol=1e-9)
+    np.testing.assert_allclose(rec.lam, lam, rtol=1e-9)
+    assert list(rec.history) == ["parameter", "lambda", "range"]
+
+
+def test_sgd_lowers_the_loss(params):
+    rec = reconstruct(params, m=8, optimizer="sgd", iterations=150)
+    total = sum(rec.history.values())
+    assert rec.x.dtype == np.float32
+    assert total[-1] < total[0] - 0.3
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "sgd"])
+def test_the_seed_alone_decides(params, optimizer):
+    one, two, three, other = (
+        reconstruct(params, m=4, seed=seed, optimizer=optimizer, iterations=5)
+        for seed in (1, 1, np.random.default_rng(1), 2)
+    )
+    for again in (two, three):
+        np.testing.assert_array_equal(one.x, again.x)
+        np.testing.assert_array_equal(one.lam, again.lam)
+    assert not np.array_equal(one.x, other.x)
+
+
+def test_half_precision_weights_are_attacked_in_float32(params):
+    half = tuple(Layer(*(None if p is None else p.astype(np.float16) for p in layer)) for layer in params)
+    assert reconstruct(half, m=4, iterations=3).x.dtype == np.float32
+
+
+@pytest.mark.parametrize(("optimizer", "evaluations"), [("lbfgs", 60), ("sgd", 20)])
+def test_ctrl_c_keeps_the_best(params, monkeypatch, optimizer, evaluations):
+    calls, forward = [], mlp.forward
+
+    def interrupted_forward(*args):
+        calls.append(args)
+        if len(calls) > evaluations:
+            raise KeyboardInterrupt
+        return forward(*args)
+
+    monkeypatch.setattr(mlp, "forward", interrupted_forward)
+    rec = reconstruct(params, m=4, optimizer=optimizer, **({"lr_x": 1.0} if optimizer == "sgd" else {}))
+    monkeypatch.undo()
+    assert rec.interrupted
+    total = sum(rec.history.values())
+    assert 10 < len(total) <= evaluations
+    if optimizer == "sgd":
+        assert np.argmin(total) < len(total) - 1  # a learning rate of 1 goes up again
+        settings = attack.SETTINGS["sgd"]
+        loss = losses.total_loss(params, rec.x, rec.lam, rec.y, settings["alpha"], settings["lam_min"])
+        assert loss == pytest.approx(total.min(), rel=1e-5)
+    else:
+        assert not np.array_equal(rec.x, rec.start)
+
+
+def test_it_is_given_weights_only():
+    assert "data" not in inspect.signature(reconstruct).parameters
+    source = inspect.getsource(attack)
+    assert "datasets" not in source
+    assert "Dataset" not in source
+
+
+W1, W2 = np.ones((3, 2)), np.ones((1, 3))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ((Layer(W1), Layer(np.full((1, 3), np.nan))), "params: layer 2: holds NaN or infinity"),
+        ((Layer(W1), Layer(np.ones((1, 4)))), "params: layer 2: takes 4 inputs; expected 3"),
+        ((Layer(W1), Layer(np.ones((10, 3)))), "params: 10 outputs; expected 1"),
+        ((Layer(np.zeros((3, 2))), Layer(np.zeros((1, 3)))), "no step from the start lowers the loss"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning", "ignore:divide by zero:RuntimeWarning")
+def test_refuses_weights(weights, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        reconstruct(weights, m=4)
+    if "layer" in message:
+        assert isinstance(caught.value, CheckpointError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adam"}, "optimizer = 'adam': expected 'lbfgs' or 'sgd'"),
+        ({"lr_x": 1.0}, "lr_x: no such setting; expected iterations, alpha"),
+        ({"dtype": "float16"}, "dtype = 'float16'"),
+        ({"m": 1}, "m = 1: expected a whole number of at least 2"),
+        ({"m": 4.0}, r"m = 4\.0: expected a whole number"),
+        ({"alpha": 0.0}, r"alpha = 0\.0: expected a positive number"),
+        ({"alpha": float("nan")}, "alpha = nan"),
+        ({"start_scale": float("inf")}, "start_scale = inf"),
+        ({"margin_weight": -1}, "margin_weight = -1"),
+        ({"iterations": 2.5}, r"iterations = 2\.5: expected a whole number"),
+        ({"span": 0}, "span = 0"),
+        ({"lam_min": 2.0}, r"lam_max = 1\.0: expected more than lam_min = 2\.0"),
+    ],
+)
+def test_refuses_settings(params, options, message):
+    with pytest.raises(ValueError, match=message):
+        reconstruct(params, **{"m": 4, **options})
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+def test_a_loss_that_is_not_finite_is_an_error(params):
+    with pytest.raises(ValueError, match=r"the loss is not finite after \d+ iterations"):
+        reconstruct(params, m=4, optimizer="sgd", iterations=100, lr_x=1e20)
+
+
+def test_margins_may_be_left_out(params, data):
+    r"""`margin_weight=0` and `upper_weight=1` is the paper's loss, with bounds for the lambda loss."""
+    rec = reconstruct(params, m=16, iterations=100, margin_weight=0, upper_weight=1.0)
+    assert np.all(rec.history["margin"] == 0)
+    assert np.median(score(rec, data).ncc) > 0.8
+
+
+def test_params_are_left_as_they_were(params):
+    before = flatten(params).copy()
+    reconstruct(params, m=4, iterations=3)
+    np.testing.assert_array_equal(flatten(params), before)

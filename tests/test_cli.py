@@ -1,0 +1,227 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minirecon import Layer, cli, load_dataset, save, score, train
+from minirecon.candidates import load_candidates
+
+DESIGN_KEYS = {"command", "config", "seed", "versions", "seconds", "peak_mb"}
+RESIDUAL_KEYS = {"total", "relative", "per_layer", "zero_lambda"}
+SCORE_KEYS = {"ncc": {"median", "over_0.9"}, "ssim": {"median", "top10_mean", "rank30", "over_0.4"}}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("a path with spaces") / "net.npz"
+    save(train(load_dataset("mnist", 8), (60, 60), target_time=1000.0).params, path)
+    return path
+
+
+@pytest.fixture
+def anywhere(tmp_path, monkeypatch):
+    folder = tmp_path / "a folder with spaces"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def run(capsys, *args):
+    r"""Exit status, and what was printed on standard output and on standard error."""
+    status = cli.main([str(arg) for arg in args])
+    return status, *capsys.readouterr()
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def assert_fits_80_columns(*texts):
+    for text in texts:
+        for line in text.replace("\r", "\n").split("\n"):
+            assert len(line) < 80, line
+
+
+def test_train_attack_score(anywhere, capsys):
+    r"""The whole road, with the default folders."""
+    status, out, err = run(capsys, "train", "mnist", "--n", 8, "--hidden", "60,60", "--time", 1000, "--half")
+    assert status == 0
+    assert_fits_80_columns(out, err)
+    assert "accuracy: training 1.000 (of 8), test 0." in out
+    folder = anywhere / "minirecon-out" / "train-mnist"
+    assert {path.name for path in folder.iterdir()} == {"results.json", "training.png", "weights.npz"}
+    result = results(folder)
+    assert result.keys() == DESIGN_KEYS | {"n", "training"}
+    assert result["config"]["hidden"] == [60, 60]
+    assert result["training"]["time"] == pytest.approx(1000)
+    assert np.load(folder / "weights.npz")["layers.1.weight"].dtype == np.float16
+
+    status, out, err = run(capsys, "attack", folder / "weights.npz", "--m", 16, "--iterations", 60, "--set", "alpha=99.5")
+    assert status == 0
+    assert_fits_80_columns(out.replace(str(anywhere), ""), err)
+    assert "\rattack" in err
+    assert "<" in err  # elapsed < remaining
+    assert "layer 1" in err
+    folder = anywhere / "minirecon-out" / "attack-weights"
+    assert {path.name for path in folder.iterdir()} == {"results.json", "candidates.npz", "candidates.png", "losses.png"}
+    result = results(folder)
+    assert result.keys() == DESIGN_KEYS | {"m", "residual"}
+    assert result["residual"].keys() == RESIDUAL_KEYS
+    assert sum(result["residual"]["per_layer"]) == pytest.approx(result["residual"]["total"])
+    assert result["config"]["alpha"] == 99.5
+    assert result["config"]["iterations"] == 60
+    assert result["m"] == 16
+
+    status, out, err = run(capsys, "score", folder, "--against", "mnist", "--n", 8)
+    assert status == 0
+    assert_fits_80_columns(out.replace(str(anywhere), ""), err)
+    result = results(folder / "score")
+    assert result.keys() == DESIGN_KEYS | {"n", "m", "ncc", "ssim", "null"}
+    assert set(result["null"]) == {"mean_image", "start", "unseen"}
+    for part in (result, *result["null"].values()):
+        assert {key: set(part[key]) for key in SCORE_KEYS} == SCORE_KEYS
+    expected = score(load_candidates(folder / "candidates.npz"), load_dataset("mnist", 8))
+    assert result["ncc"]["median"] == pytest.approx(np.median(expected.ncc))
+    assert f"{np.median(expected.ncc):.3f}" in out
+    assert "This uses the true training set" in out
+    for null in ("mean image", "the attack's start", "unseen samples"):
+        assert f"null: {null}" in out
+
+
+def test_the_same_seed_gives_the_same_results(weights, anywhere, capsys):
+    for folder in ("one", "two"):
+        assert run(capsys, "attack", weights, "--m", 4, "--iterations", 10, "--seed", 3, "--out", folder)[0] == 0
+    one, two = (results(anywhere / folder) for folder in ("one", "two"))
+    for result in (one, two):
+        assert result.pop("seconds") >= 0
+        assert result.pop("peak_mb") > 10
+    assert one == two
+    one, two = (load_candidates(anywhere / folder / "candidates.npz") for folder in ("one", "two"))
+    np.testing.assert_array_equal(one.x, two.x)
+
+
+def test_authors_method_and_double_precision(weights, anywhere, capsys):
+    args = ["attack", weights, "--m", 4, "--optimizer", "sgd", "--iterations", 5, "--dtype", "float64", "--out", "out"]
+    assert run(capsys, *args)[0] == 0
+    result = results(anywhere / "out")
+    assert result["config"]["lr_x"] == 0.03052
+    assert load_candidates(anywhere / "out" / "candidates.npz").x.dtype == np.float64
+
+
+def test_data_without_a_test_set(anywhere, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(anywhere / "mine.npz", images=rng.uniform(size=(8, 5, 5)), labels=np.arange(8) % 2)
+    status, out, _ = run(capsys, "train", "mine.npz", "--n", 8, "--hidden", "10", "--time", 5, "--first-scale", 0.1)
+    assert status == 0
+    assert "no test set" in out
+    assert results(anywhere / "minirecon-out" / "train-mine")["training"]["test_accuracy"] is None
+
+
+def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monkeypatch):
+    from minirecon import mlp
+
+    calls, forward = [], mlp.forward
+
+    def interrupted_forward(*args):
+        calls.append(args)
+        if len(calls) == 50:
+            raise KeyboardInterrupt
+        return forward(*args)
+
+    monkeypatch.setattr(mlp, "forward", interrupted_forward)
+    status, out, _ = run(capsys, "attack", weights, "--m", 4, "--out", "out")
+    assert status == 0
+    assert "interrupted: keeping the best candidates so far" in out
+    assert len(load_candidates(anywhere / "out" / "candidates.npz").x) == 4
+    calls[:] = []
+    status, out, _ = run(capsys, "train", "mnist", "--hidden", "10", "--first-scale", "0.1", "--out", "trained")
+    assert status == 0
+    assert "interrupted: keeping the weights so far" in out
+    assert (anywhere / "trained" / "weights.npz").is_file()
+    calls[:] = [None] * 49
+    status, _, err = run(capsys, "train", "mnist", "--out", "nothing")
+    assert status == 130
+    assert err.splitlines()[-1] == "minirecon train: interrupted before there was anything to keep"
+    assert not (anywhere / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["attack", "missing.npz"], "minirecon attack: missing.npz: no such file; expected weights, .npz"),
+        (["attack", "notes.txt"], "notes.txt: a .txt file can't be read or written; expected .npz"),
+        (["attack", "broken.npz"], "broken.npz: not a readable .npz archive of weights"),
+        (["attack", "ten.npz"], "ten.npz: 10 outputs; expected 1"),
+        (["attack", "nan.npz"], "nan.npz: layer 2: holds NaN or infinity"),
+        (["attack", "net.npz", "--m", "1"], "m = 1: expected a whole number of at least 2"),
+        (["attack", "net.npz", "--iterations", "0"], "iterations = 0: expected a positive number"),
+        (["attack", "net.npz", "--set", "alpa=3"], "alpa: no such setting; expected iterations, alpha"),
+        (["attack", "net.npz", "--out", "notes.txt"], "--out notes.txt: is a file; expected a folder"),
+        (["attack", "net.npz", "--out", "notes.txt/deeper"], "--out notes.txt/deeper: can't write there"),
+        (["attack", "net.npz", "--seed", "-1"], "expected non-negative integer"),
+        (["train", "nonesuch"], "nonesuch: expected mnist, cifar10"),
+        (["train", "mnist", "--n", "7"], "n = 7: expected an even number"),
+        (["train", "mnist", "--n", "2000"], "n = 2000: expected at most"),
+        (["train", "mnist", "--hidden", "0"], "hidden = (0,)"),
+        (["train", "mnist", "--time", "-3"], "target_time = -3.0: expected a positive flow time"),
+        (["train", "mnist", "--time", "inf"], "expected at least one target"),
+        (["score", "nowhere", "--against", "mnist"], "candidates.npz: no such file; expected candidates"),
+        (["score", "found", "--against", "mnist"], "candidates of shape (2, 5); expected (m, 784)"),
+        (["demo", "--out", "notes.txt"], "--out notes.txt: is a file"),
+    ],
+)
+def test_bad_input_is_one_clear_line(weights, anywhere, capsys, args, message):
+    (anywhere / "notes.txt").write_text("mine")
+    (anywhere / "broken.npz").write_bytes(weights.read_bytes()[:5000])
+    (anywhere / "net.npz").write_bytes(weights.read_bytes())
+    first = {"layers.0.weight": np.ones((3, 2))}
+    np.savez(anywhere / "nan.npz", **first, **{"layers.1.weight": np.full((1, 3), np.nan)})
+    save((Layer(np.ones((3, 2))), Layer(np.ones((10, 3)))), anywhere / "ten.npz")
+    (anywhere / "found").mkdir()
+    np.savez(anywhere / "found" / "candidates.npz", x=np.zeros((2, 5)), lam=np.ones(2), y=np.array([-1.0, 1.0]))
+    before = sorted(anywhere.rglob("*"))
+    status, _, err = run(capsys, *args)
+    assert status == 2
+    lines = err.replace("\r", "\n").strip().split("\n")
+    assert message in lines[-1]
+    assert lines[-1].startswith(f"minirecon {args[0]}: ")
+    assert "Traceback" not in err
+    assert sorted(anywhere.rglob("*")) == before
+    assert (anywhere / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "the following arguments are required: VERB"),
+        (["nonesuch"], "invalid choice: 'nonesuch'"),
+        (["demo", "imagenet"], "invalid choice: 'imagenet'"),
+        (["train", "mnist", "--hidden", "10,x"], "'10,x': expected widths such as 1000,1000"),
+        (["attack", "w.npz", "--set", "alpha"], "'alpha': expected NAME=NUMBER, such as alpha=50"),
+        (["score", "out"], "the following arguments are required: --against"),
+    ],
+)
+def test_bad_usage(capsys, args, message):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(args)
+    assert message in capsys.readouterr().err
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy():
+    code = (
+        "import sys; from minirecon import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit as end: print(end.code, [m for m in ('matplotlib', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+    for verb in ("demo", "train", "attack", "score"):
+        assert f"\n    {verb} " in done.stdout
+        help_text = subprocess.run(
+            [sys.executable, "-m", "minirecon", verb, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        assert "--seed" in help_text
+        assert "--out" in help_text
+        assert_fits_80_columns(help_text)
