@@ -82,8 +82,7 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
         raise ValueError(f"dtype = {dtype!r}: expected 'float32' or 'float64'")
     if not isinstance(m, numbers.Integral) or m < 2:
         raise ValueError(f"m = {m}: expected a whole number of at least 2 candidates, one of each label")
-    params = check_attackable(params)
-    params = checkpoint.cast(params, dtype)
+    params = checkpoint.cast(checkpoint.check(params, outputs=1), dtype)
     rng = onp.random.default_rng(seed)
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = onp.where(onp.arange(m) < m // 2, -1, 1).astype(dtype)
@@ -114,14 +113,6 @@ def complete(optimizer, given):
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
     return settings
-
-
-def check_attackable(params, name="params"):
-    r"""Return `params` if they are a network with one output, else raise CheckpointError with `name`."""
-    params = checkpoint.check(params, name)
-    if len(params[-1].weight) != 1:
-        raise checkpoint.CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected 1, binary labels")
-    return params
 
 
 def _sgd(params, x, y, rng, bar, settings):
@@ -226,7 +217,7 @@ def span(weight, k):
     r"""First k right singular vectors of the first layer's weight (out, d): (d, k), at most min(out, d).
 
     Trained from a tiny start by gradient descent, W¹ = Σᵢ λᵢyᵢ dᵢ xᵢᵀ: its rows are sums of samples.
-    Derived for this project from the stationarity condition, arXiv 2206.07758, equation (2).
+    Derived for this project from the stationarity condition, arXiv 2206.07758, section 3.
     """
     _, _, vt = onp.linalg.svd(weight.astype(float), full_matrices=False)
     return vt[:k].T.astype(weight.dtype)

@@ -111,8 +111,9 @@ def read_npz(path, what):
         raise CheckpointError(f"{path}: not a readable .npz archive of {what} ({error})") from None
 
 
-def check(params, name="params"):
-    r"""Return `params` as a tuple of Layers if it is a network: float arrays, finite, shapes that chain.
+def check(params, name="params", outputs=None):
+    r"""Return `params` as a tuple of Layers if it is a network: float arrays, finite, shapes that chain,
+    and, if that is given, so many `outputs`.
 
     Raises
     ------
@@ -139,6 +140,8 @@ def check(params, name="params"):
                 raise CheckpointError(f"{where}: holds {array.dtype}; expected floating-point numbers")
             if not np.isfinite(array).all():
                 raise CheckpointError(f"{where}: holds NaN or infinity; expected finite numbers")
+    if outputs is not None and len(params[-1].weight) != outputs:
+        raise CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected {outputs}")
     return params
 
 

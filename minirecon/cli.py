@@ -33,42 +33,50 @@ def _parser():
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def verb(name, run, text, out):
-        sub = verbs.add_parser(
-            name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
-        sub.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
-        sub.add_argument("--out", metavar="DIR", help=f"folder for results (default: {out})")
+        sub = verbs.add_parser(name, help=text, description=text)
+        sub.add_argument("--seed", type=int, default=0, help="of all random numbers (default %(default)s)")
+        sub.add_argument("--out", metavar="DIR", help=f"folder for results (default {out})")
         sub.set_defaults(run=run)
         return sub
 
     sub = verb("demo", _demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
-    sub.add_argument("case", nargs="?", choices=["mnist", "cifar10", "colours", "circle"], default="mnist")
+    cases = ["mnist", "cifar10", "colours", "circle"]
+    sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
+    count = {"type": int, "default": 20, "help": "training samples; the paper has 500 (default %(default)s)"}
     sub = verb("train", _train, "train a network and write its weights", "minirecon-out/train-CASE")
     sub.add_argument("case", help=CASES)
-    sub.add_argument("--n", type=int, default=20, help="number of training samples; the paper has 500")
-    sub.add_argument("--hidden", type=_widths, default="1000,1000", help="widths of the hidden layers")
-    sub.add_argument("--method", choices=["flow", "gd"], default="flow", help="log-loss time, or the paper's steps")
-    sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at; inf for no limit")
-    sub.add_argument("--log-loss", type=float, help="stop at this log L, if it is reached sooner")
-    sub.add_argument("--first-scale", type=float, default=1e-4, help="scale of layer 1's initial weights")
-    sub.add_argument("--hidden-biases", action="store_true", help="biases in all hidden layers (not homogeneous)")
+    sub.add_argument("--n", **count)
+    sub.add_argument("--hidden", type=_widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
+    sub.add_argument(
+        "--method", choices=["flow", "gd"], default="flow", help="log-loss time (default), or the paper's steps of 0.01"
+    )
+    sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at, or inf (default %(default)g)")
+    sub.add_argument("--log-loss", type=float, help="log L to stop at (default: none)")
+    sub.add_argument("--first-scale", type=float, default=1e-4, help="of layer 1's initial weights (%(default)g)")
+    sub.add_argument("--hidden-biases", action="store_true", help="biases in all hidden layers; not homogeneous")
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
     sub = verb("attack", _attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME")
     sub.add_argument("weights", help="trained weights, .npz")
-    sub.add_argument("--m", type=int, default=40, help="number of candidates; about twice n is a good choice")
-    sub.add_argument("--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="ours, or the authors'")
-    sub.add_argument("--iterations", type=int, help="600 for lbfgs, 50000 for sgd, if not given")
-    sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision")
+    sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument(
-        "--set", type=_setting, action="append", metavar="NAME=NUMBER", help="another setting, such as alpha=50"
+        "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS-B (default), or the authors' SGD"
+    )
+    sub.add_argument("--iterations", type=int, help="default 600, for sgd 50000")
+    sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")
+    sub.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        metavar="NAME=NUMBER",
+        help="another setting, as in alpha=50; may be repeated (default: those that the run prints first)",
     )
 
     sub = verb("score", _score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
     sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
-    sub.add_argument("--n", type=int, default=20, help="number of training samples")
+    sub.add_argument("--n", **count)
     return parser
 
 
@@ -144,7 +152,7 @@ def _train(args):
 def _attack(args):
     from . import attack, checkpoint
 
-    params = attack.check_attackable(checkpoint.load(args.weights), args.weights)
+    params = checkpoint.check(checkpoint.load(args.weights), args.weights, outputs=1)
     given = dict(args.set or [])
     if args.iterations is not None:
         given["iterations"] = args.iterations

@@ -13,7 +13,9 @@ import numpy as np
 
 from .checkpoint import read_npz
 
-ANIMALS = (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
+# names of the classes −1 and +1, and which of the original labels become +1
+DIGITS = ("even", "odd"), (1, 3, 5, 7, 9)
+ANIMALS = ("vehicle", "animal"), (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
 CASES = ("mnist", "cifar10", "colours", "circle")
 
 
@@ -77,28 +79,25 @@ def load_dataset(name, n=20):
     if name in ("mnist", "cifar10"):
         with np.load(data_file(f"{name}.npz")) as archive:
             arrays = [archive[f"{part}_{what}"] for part in ("train", "test") for what in ("images", "labels")]
-        return _digits(name, n, *arrays) if name == "mnist" else _animals(name, n, *arrays)
+        return _two_classes(name, n, DIGITS if name == "mnist" else ANIMALS, *arrays)
     path = Path(name)
     if path.is_dir():
         if _find_idx(path, "train-images") is not None:
             arrays = [_read_idx(path, f"{part}-{what}") for part in ("train", "t10k") for what in ("images", "labels")]
-            return _digits(str(name), n, *arrays)
+            return _two_classes(str(name), n, DIGITS, *arrays)
         if (path / "data_batch_1.bin").is_file():
-            return _animals(str(name), n, *_read_cifar(path, "data_batch_?.bin"), *_read_cifar(path, "test_batch.bin"))
+            arrays = *_read_cifar(path, "data_batch_?.bin"), *_read_cifar(path, "test_batch.bin")
+            return _two_classes(str(name), n, ANIMALS, *arrays)
         raise ValueError(f"{path}: expected MNIST's idx files (train-images-idx3-ubyte) or CIFAR-10's data_batch_1.bin")
     if path.is_file() and path.suffix.lower() == ".npz":
         return _npz(path, n)
     raise ValueError(f"{name}: expected {', '.join(CASES)}, a folder of MNIST or CIFAR-10 files, or an .npz file")
 
 
-def _digits(name, n, images, labels, test_images, test_labels):
-    odd = [np.where(part % 2 == 1, 1.0, -1.0) for part in (labels, test_labels)]
-    return _build(name, n, ("even", "odd"), images, odd[0], test_images, odd[1])
-
-
-def _animals(name, n, images, labels, test_images, test_labels):
-    animal = [np.where(np.isin(part, ANIMALS), 1.0, -1.0) for part in (labels, test_labels)]
-    return _build(name, n, ("vehicle", "animal"), images, animal[0], test_images, animal[1])
+def _two_classes(name, n, kind, images, labels, test_images, test_labels):
+    class_names, positive = kind
+    y, y_test = (np.where(np.isin(part, positive), 1.0, -1.0) for part in (labels, test_labels))
+    return _build(name, n, class_names, images, y, test_images, y_test)
 
 
 def _npz(path, n):
@@ -214,8 +213,7 @@ def _colours(n):
     Held out: the 100 colours of a 5×5×5 grid in which red and blue differ; the stronger one is the label.
     """
     y = np.tile([1.0, -1.0], n // 2)
-    red, blue = np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8)
-    images = np.where(y[:, None] > 0, red, blue)  # (n, 3)
+    images = np.tile(np.array([[255, 0, 0], [0, 0, 255]], np.uint8), (n // 2, 1))
     levels = np.array([0, 64, 128, 191, 255], np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     grid = grid[grid[:, 0] != grid[:, 2]]
@@ -239,5 +237,5 @@ def _circle(n):
     angle = k * np.pi * (3 - 5**0.5)  # the golden angle
     x_test = 1.4 * np.sqrt((k[:, None] + 0.5) / len(k)) * on_circle(angle)
     y_test = y[np.round(angle / step).astype(int) % n]
-    mean = np.zeros(2)  # exactly, by symmetry
-    return Dataset("circle", on_circle(step * place), y, mean, None, ("odd place", "even place"), x_test, y_test)
+    names, mean = ("odd place", "even place"), np.zeros(2)  # 0 exactly, by symmetry
+    return Dataset("circle", on_circle(step * place), y, mean, None, names, x_test, y_test)

@@ -27,7 +27,7 @@ def parameter_loss(params, x, lam, y, alpha=None):
     -------
     scalar, in squared units of the weights
 
-    Source: arXiv 2206.07758, equation (5); the factor 1/m from the authors' extraction.py.
+    Source: arXiv 2206.07758, section 4, the stationary loss; the factor 1/m from the authors' extraction.py.
     """
     _, inputs, gates = mlp.forward(params, x, alpha)
     gradient = mlp.weighted_gradient(params, inputs, gates, lam * y / len(y))
@@ -65,7 +65,7 @@ def lambda_loss(lam, lam_min):
     r"""Σᵢ max(λ_min − λᵢ, 0)², dual feasibility λᵢ ≥ λ_min > 0.
 
     λ_min is positive, not 0 as in the theory, lest every λ fall to 0.
-    Source: arXiv 2206.07758, equation (6); squared as in the authors' extraction.py.
+    Source: arXiv 2206.07758, section 4, the λ loss; squared as in the authors' extraction.py.
     """
     return np.sum(np.maximum(lam_min - lam, 0) ** 2)
 
@@ -74,7 +74,7 @@ def range_loss(x, low=-1.0, high=1.0):
     r"""Σ max(x − high, 0)² + Σ max(low − x, 0)² over all pixels, the prior that x is an image.
 
     Pixels in [0, 1] less their mean lie in [−1, 1].
-    Source: arXiv 2206.07758, equation (7), the prior loss; squared as in the authors' extraction.py.
+    Source: arXiv 2206.07758, section 4, the prior loss; squared as in the authors' extraction.py.
     """
     return np.sum(np.maximum(x - high, 0) ** 2) + np.sum(np.maximum(low - x, 0) ** 2)
 

@@ -63,8 +63,10 @@ def flow_step(params, direction, log_loss):
     The first rules once the data are learnt. The second rules at the start, at the saddle θ¹ ≈ 0, where the
     gradient is so small that the first would leap away from the path.
 
-    Derived for this project.
+    Raises ValueError where the gradient is zero. Derived for this project.
     """
+    if _square(direction) == 0:
+        raise ValueError("training: the gradient is zero; expected a network with live units at its start")
     loss = np.exp(log_loss)
     sizes = [(_square([layer]) ** 0.5, _square([g]) ** 0.5) for layer, g in zip(params, direction, strict=True)]
     relative = min(theta / (loss * g) for theta, g in sizes if g > 0 and theta > 0)
@@ -148,7 +150,8 @@ def train(
 
     Raises
     ------
-    ValueError : an unknown method, no target at all or one out of range, or a loss that is no longer finite
+    ValueError : an unknown method, no target at all or one out of range, a gradient of zero, or a loss that is no
+        longer finite
     """
     if method not in ("flow", "gd"):
         raise ValueError(f"method = {method!r}: expected 'flow' or 'gd'")

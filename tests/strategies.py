@@ -5,6 +5,7 @@ formulas. (`Layer` is only the tuple that holds a weight and a bias.)
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import settings
@@ -16,15 +17,18 @@ settings.register_profile("minirecon", deadline=None, derandomize=True, print_bl
 settings.load_profile("minirecon")
 
 
+EITHER = st.booleans()
+
+
 @st.composite
-def networks(draw, hidden_biases=st.booleans(), most_layers=4):
+def networks(draw, hidden_biases=EITHER, most_layers=4):
     r"""(rng, params) of a random float64 network with one output and, by choice, biases in hidden layers."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     depth = draw(st.integers(2, most_layers))
     widths = [draw(st.integers(1, 5)) for _ in range(depth)] + [1]
     biases = draw(hidden_biases)
     params = []
-    for number, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True), start=1):
+    for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
         has_bias = number == 1 or (biases and number < depth)
         bias = rng.normal(size=fan_out) if has_bias else None
         params.append(Layer(rng.normal(size=(fan_out, fan_in)), bias))

@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,7 +57,9 @@ def test_bad_weights_are_refused_both_ways(tmp_path, params, message):
     with pytest.raises(CheckpointError, match=message):
         save(params, path)
     assert list(tmp_path.iterdir()) == []
-    arrays = {f"layers.{i}.{n}": p for i, layer in enumerate(params) for n, p in layer._asdict().items() if p is not None}
+    arrays = {
+        f"layers.{i}.{n}": p for i, layer in enumerate(params) for n, p in layer._asdict().items() if p is not None
+    }
     np.savez(path, **arrays)
     with pytest.raises(CheckpointError, match=message):
         load(path)
@@ -95,10 +98,14 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "w.npz"
     save(SMALL, path)
     before = path.read_bytes()
-    with pytest.raises(KeyboardInterrupt), checkpoint.atomic(path) as temporary:
-        with open(temporary, "w") as file:
-            file.write("half")
-        raise KeyboardInterrupt
+
+    def write_half():
+        with checkpoint.atomic(path) as temporary:
+            Path(temporary).write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     mask = os.umask(0o022)

@@ -58,14 +58,21 @@ def test_train_attack_score(anywhere, capsys):
     assert result["training"]["time"] == pytest.approx(1000)
     assert np.load(folder / "weights.npz")["layers.1.weight"].dtype == np.float16
 
-    status, out, err = run(capsys, "attack", folder / "weights.npz", "--m", 16, "--iterations", 60, "--set", "alpha=99.5")
+    status, out, err = run(
+        capsys, "attack", folder / "weights.npz", "--m", 16, "--iterations", 60, "--set", "alpha=99.5"
+    )
     assert status == 0
     assert_fits_80_columns(out.replace(str(anywhere), ""), err)
     assert "\rattack" in err
     assert "<" in err  # elapsed < remaining
     assert "layer 1" in err
     folder = anywhere / "minirecon-out" / "attack-weights"
-    assert {path.name for path in folder.iterdir()} == {"results.json", "candidates.npz", "candidates.png", "losses.png"}
+    assert {path.name for path in folder.iterdir()} == {
+        "results.json",
+        "candidates.npz",
+        "candidates.png",
+        "losses.png",
+    }
     result = results(folder)
     assert result.keys() == DESIGN_KEYS | {"m", "residual"}
     assert result["residual"].keys() == RESIDUAL_KEYS
@@ -209,7 +216,7 @@ def test_bad_usage(capsys, args, message):
     assert message in capsys.readouterr().err
 
 
-def test_help_names_every_verb_and_loads_nothing_heavy():
+def test_help_names_every_verb_and_loads_nothing_heavy(anywhere):
     code = (
         "import sys; from minirecon import cli\n"
         "try: cli.main(['--help'])\n"

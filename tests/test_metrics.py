@@ -110,7 +110,8 @@ def test_stretch(x):
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [((1, 2, 2), (1, 2, 2)), ((1, 1, 3, 3), (1, 1, 3, 4)), ((2, 1, 3, 3), (3, 1, 3, 3)), ((1, 1, 1, 4),) * 2]
+    ("a", "b"),
+    [((1, 2, 2), (1, 2, 2)), ((1, 1, 3, 3), (1, 1, 3, 4)), ((2, 1, 3, 3), (3, 1, 3, 3)), ((1, 1, 1, 4),) * 2],
 )
 def test_ssim_refuses_shapes(a, b):
     with pytest.raises(ValueError, match="images of shapes"):

@@ -114,7 +114,9 @@ def test_initialise_biases_scale_type_and_seed():
     assert 0.9 * 40**-0.5 < np.abs(one[1].bias).max() <= 40**-0.5
     assert one[2].weight.dtype == np.float64
     np.testing.assert_array_equal(flatten(one), flatten(two))
-    assert not np.array_equal(flatten(one), flatten(mlp.initialise(np.random.default_rng(8), 30, (40, 50, 60), **options)))
+    assert not np.array_equal(
+        flatten(one), flatten(mlp.initialise(np.random.default_rng(8), 30, (40, 50, 60), **options))
+    )
 
 
 @pytest.mark.parametrize(

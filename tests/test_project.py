@@ -52,18 +52,20 @@ def test_docstrings_and_length(path):
             prose |= set(range(start.lineno, start.end_lineno + 1))
             assert text.splitlines()[start.lineno - 1].strip().startswith('r"""'), f"{path.stem}:{start.lineno} not raw"
     lines = text.splitlines()
-    code = [n for n, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#") and n not in prose]
+    code = [
+        n for n, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#") and n not in prose
+    ]
     assert len(code) <= 150, f"{path.stem} has {len(code)} code lines"
 
 
-def test_public_names_are_there_and_importing_has_no_side_effects():
+def test_public_names_are_there_and_importing_has_no_side_effects(tmp_path):
     for name in minirecon.__all__:
         assert getattr(minirecon, name).__doc__
     code = (
         "import numpy as np, sys; before = np.random.get_state()[1].copy(); import minirecon\n"
         "print((before == np.random.get_state()[1]).all(), 'scipy' in sys.modules, 'matplotlib' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.split() == ["True", "False", "False"]
     assert done.stderr == ""
 
@@ -98,12 +100,13 @@ def test_links_in_the_documents_resolve():
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_the_pipeline_in_the_readme_runs(capsys):
+def test_the_pipeline_in_the_readme_runs(capsys, tmp_path, monkeypatch):
     r"""Its code as it stands, with a small net and a short attack."""
     (code,) = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
     assert 8 <= len(code.strip().splitlines()) <= 12
     short = code.replace("hidden=(1000, 1000)", "hidden=(50, 50)").replace("m=60", "m=12, iterations=5")
     assert short != code
+    monkeypatch.chdir(tmp_path)
     exec(compile(short, "README.md", "exec"), {})
     assert "null" in code
     assert capsys.readouterr().out

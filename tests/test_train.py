@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import flatten, slow_forward
 
-from minirecon import load_dataset, mlp, train
+from minirecon import Layer, load_dataset, mlp, train
 from minirecon.train import log_logistic_loss
 
 
@@ -167,3 +167,9 @@ def test_a_loss_that_is_not_finite_is_an_error(data):
     broken = data._replace(x=np.where(data.x > 0.5, np.inf, data.x))
     with pytest.raises(ValueError, match="log L is nan at step 0"), np.errstate(invalid="ignore", over="ignore"):
         train(broken, (10,))
+
+
+def test_a_dead_network_is_an_error(data):
+    dead = tuple(Layer(0 * layer.weight, layer.bias) for layer in mlp.initialise(np.random.default_rng(0), 784, (10,)))
+    with pytest.raises(ValueError, match="the gradient is zero"):
+        train(data, params=dead)
