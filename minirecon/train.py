@@ -63,10 +63,8 @@ def flow_step(params, direction, log_loss):
     The first rules once the data are learnt. The second rules at the start, at the saddle θ¹ ≈ 0, where the
     gradient is so small that the first would leap away from the path.
 
-    Raises ValueError where the gradient is zero. Derived for this project.
+    Derived for this project.
     """
-    if _square(direction) == 0:
-        raise ValueError("training: the gradient is zero; expected a network with live units at its start")
     loss = np.exp(log_loss)
     sizes = [(_square([layer]) ** 0.5, _square([g]) ** 0.5) for layer, g in zip(params, direction, strict=True)]
     relative = min(theta / (loss * g) for theta, g in sizes if g > 0 and theta > 0)
@@ -178,6 +176,8 @@ def train(
                 raise ValueError(f"training: log L is {log_loss} at step {step}; expected a finite number")
             coeff = (weights * data.y / len(y)).astype(dtype)
             direction = mlp.weighted_gradient(params, inputs, gates, coeff)  # −∇ log L
+            if _square(direction) == 0:
+                raise ValueError(f"training: the gradient is zero at step {step}; expected a network with live units")
             progress_made = _progress(time, log_loss, step, target_time, target_log_loss, max_steps)
             bar.set_postfix_str(f"T={time:.3g} log L={log_loss:.2f}", refresh=False)
             bar.update(max(0.0, progress_made - bar.n))

@@ -114,6 +114,10 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     finally:
         os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    with open(path, "rb") as reader:  # who has begun to read the old file reads it to its end
+        save((*SMALL[:1], Layer(np.zeros((1, 3)))), path)
+        assert reader.read() == before
+    assert path.read_bytes() != before
 
 
 def test_candidates_round_trip(tmp_path):
