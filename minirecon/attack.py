@@ -23,13 +23,10 @@ import numpy as onp  # the plain one, where nothing is differentiated
 from autograd import value_and_grad
 from autograd.tracer import getval
 from threadpoolctl import ThreadpoolController
-from tqdm import tqdm
 
-from . import checkpoint, losses, mlp
+from . import checkpoint, losses, mlp, progressbar
 from .candidates import Reconstruction
 from .checkpoint import Layer
-
-BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"  # spent < remaining
 
 SETTINGS = {
     "lbfgs": {
@@ -87,9 +84,8 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = onp.where(onp.arange(m) < m // 2, -1, 1).astype(dtype)
     name = progress if isinstance(progress, str) else "attack"
-    bar = tqdm(total=settings["iterations"], disable=not progress, bar_format=BAR, ncols=79, desc=name)
     run = _lbfgs if optimizer == "lbfgs" else _sgd
-    with bar:
+    with progressbar.bar(settings["iterations"], name, progress) as bar:
         return run(params, start, y, rng, bar, settings)
 
 

@@ -5,7 +5,6 @@ blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
 """
 
 import gzip
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ from .checkpoint import read_npz
 # names of the classes −1 and +1, and which of the original labels become +1
 DIGITS = ("even", "odd"), (1, 3, 5, 7, 9)
 ANIMALS = ("vehicle", "animal"), (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
-CASES = ("mnist", "cifar10", "colours", "circle")
 
 
 class Dataset(NamedTuple):
@@ -91,7 +89,7 @@ def load_dataset(name, n=20):
         raise ValueError(f"{path}: expected MNIST's idx files (train-images-idx3-ubyte) or CIFAR-10's data_batch_1.bin")
     if path.is_file() and path.suffix.lower() == ".npz":
         return _npz(path, n)
-    raise ValueError(f"{name}: expected {', '.join(CASES)}, a folder of MNIST or CIFAR-10 files, or an .npz file")
+    raise ValueError(f"{name}: expected mnist, cifar10, colours, circle, a folder of image files, or an .npz file")
 
 
 def _two_classes(name, n, kind, images, labels, test_images, test_labels):
@@ -131,10 +129,8 @@ def _build(name, n, class_names, images, y, test_images, y_test):
     if min(counts) == 0:
         raise ValueError(f"{name}: all labels are of one class; expected two")
     if n // 2 > min(counts):
-        raise ValueError(
-            f"n = {n}: expected at most {2 * min(counts)} for {name}, which has {counts[0]} "
-            f"{class_names[0]} and {counts[1]} {class_names[1]}"
-        )
+        there = f"{counts[0]} {class_names[0]} and {counts[1]} {class_names[1]}"
+        raise ValueError(f"n = {n}: expected at most {2 * min(counts)} for {name}, which has {there}")
     chosen = np.sort(np.concatenate([np.flatnonzero(y == sign)[: n // 2] for sign in (-1, 1)]))
     x = _scale(name, pixels[chosen])
     mean = x.mean(axis=0)
@@ -153,7 +149,7 @@ def _flatten(name, images, labels):
     if images.ndim == 3:
         images = images[..., None]
     images = images.transpose(0, 3, 1, 2)  # (N, c, h, w)
-    return images.reshape(len(images), math.prod(images.shape[1:])), images.shape[1:]
+    return images.reshape(len(images), int(np.prod(images.shape[1:]))), images.shape[1:]
 
 
 def _scale(name, pixels):
@@ -217,8 +213,8 @@ def _colours(n):
     levels = np.array([0, 64, 128, 191, 255], np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     grid = grid[grid[:, 0] != grid[:, 2]]
-    y_test = np.where(grid[:, 0] > grid[:, 2], 1.0, -1.0)
-    return _build("colours", n, ("blue", "red"), images[:, None, None, :], y, grid[:, None, None, :], y_test)
+    images, grid = images[:, None, None, :], grid[:, None, None, :]  # (·, 1, 1, 3)
+    return _build("colours", n, ("blue", "red"), images, y, grid, np.sign(grid[:, 0, 0, 0] - 1.0 * grid[:, 0, 0, 2]))
 
 
 def _circle(n):

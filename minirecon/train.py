@@ -10,16 +10,14 @@ same path, the gradient flow dθ/dt = −∇L, in steps of equal length in log L
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from . import mlp
+from . import mlp, progressbar
 from .checkpoint import Layer
 
 EPSILON = 0.02  # predicted drop of log L in one step of the flow
 RHO = 0.05  # largest relative change of a layer in one step of the flow
 LEARNING_RATE = 0.01  # the paper's
 LOG_LOSS_START = np.log(np.log(2))  # log L where Φ = 0
-BAR = "{desc} {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"  # spent < remaining
 
 
 class TrainingRun(NamedTuple):
@@ -166,7 +164,7 @@ def train(
         )
     x, y = data.x.astype(dtype), data.y.astype(dtype)
     rows, time, step, interrupted = [], 0.0, 0, False
-    bar = tqdm(total=1.0, disable=not progress, bar_format=BAR, ncols=79, desc="train")
+    bar = progressbar.bar(1.0, "train", progress)
     try:
         while True:
             phi, inputs, gates = mlp.forward(params, x)
