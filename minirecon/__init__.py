@@ -14,6 +14,7 @@ from .datasets import Dataset, load_dataset
 from .losses import lambda_loss, parameter_loss, range_loss
 from .metrics import ncc, score, ssim
 from .train import train
+from .unpickle import UnsafeCheckpointError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Dataset",
     "Layer",
     "Reconstruction",
+    "UnsafeCheckpointError",
     "lambda_loss",
     "load",
     "load_dataset",

@@ -1,0 +1,122 @@
+r"""What each verb of the command line does: it calls the package and prints; the mathematics is elsewhere."""
+
+import textwrap
+from pathlib import Path
+
+from .report import Run
+
+DEMO_TEXT = (
+    "A network was trained on {n} samples of {case}. The attack is given its weights, {weights}, and nothing "
+    "else. Gradient descent has made them a weighted sum of gradients at the training samples, "
+    "θ = Σ λᵢ yᵢ ∇Φ(xᵢ). Solve that for the samples x and the multipliers λ, and training data appears."
+)
+
+
+def demo(args):
+    from . import attack, experiments
+
+    preset = experiments.DEMOS[args.case]
+    print(textwrap.fill(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case), 79) + "\n")
+    config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
+    config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
+    with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config) as run:
+        params, data, rec, score = experiments.demo(args.case, args.seed, progress=True)
+        run.write_candidates(params, rec, data.class_names)
+        run.write_score(score, data, len(rec.x))
+        run.finish()
+
+
+def train(args):
+    from . import checkpoint, datasets, figures
+    from .train import train
+
+    data = datasets.load_dataset(args.case, args.n)
+    config = {
+        "hidden": args.hidden,
+        "method": args.method,
+        "target_time": args.time if args.time < float("inf") else None,
+        "target_log_loss": args.log_loss,
+        "first_scale": args.first_scale,
+        "hidden_biases": args.hidden_biases,
+    }
+    out = args.out or f"minirecon-out/train-{Path(args.case).stem}"
+    with Run("train", out, args.seed, {"case": args.case, "n": args.n, **config}) as run:
+        trained = train(data, seed=args.seed, progress=True, **config)
+        if trained.interrupted:
+            print("interrupted: keeping the weights so far")
+        weights = checkpoint.cast(trained.params, "float16" if args.half else "float32")
+        checkpoint.save(weights, run.out / "weights.pth")
+        run.draw("training", figures.training(trained.history))
+        last = {key: values[-1].tolist() for key, values in trained.history.items()}
+        print(
+            f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
+            f"smallest margin {last['min_margin']:.2f}"
+        )
+        held_out = f"test {last['test_accuracy']:.3f} (of {len(data.x_test)})" if len(data.x_test) else "no test set"
+        print(f"accuracy: training {last['train_accuracy']:.3f} (of {args.n}), {held_out}")
+        if not len(data.x_test):
+            last["test_accuracy"] = None  # JSON has no NaN
+        run.finish(n=args.n, training=last)
+
+
+def attack(args):
+    from . import attack, checkpoint
+
+    params = checkpoint.load(args.weights)
+    given = dict(args.set or [])
+    if args.iterations is not None:
+        given["iterations"] = args.iterations
+    config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
+    config |= attack.complete(args.optimizer, given)
+    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
+    with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
+        rec = attack.reconstruct(params, seed=args.seed, progress=True, **config)
+        if rec.interrupted:
+            print("interrupted: keeping the best candidates so far")
+        run.write_candidates(params, rec)
+        run.finish()
+
+
+def score(args):
+    from . import candidates, datasets, metrics
+
+    rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
+    data = datasets.load_dataset(args.against, args.n)
+    score = metrics.score(rec, data)
+    config = {"dir": args.dir, "against": args.against, "n": args.n}
+    with Run("score", args.out or Path(args.dir) / "score", args.seed, config) as run:
+        run.write_score(score, data, len(rec.x))
+        run.finish(m=len(rec.x))
+
+
+def convert(args):
+    from . import checkpoint
+
+    params = checkpoint.load(args.weights)
+    checkpoint.save(params, args.output)
+    print(textwrap.fill(f"minirecon convert: wrote {args.output}, {_describe(params)}", 79))
+
+
+def inspect(args):
+    from . import checkpoint
+
+    tensors = checkpoint.read_tensors(args.weights)
+    print(f"minirecon inspect: {args.weights} holds {len(tensors)} tensors")
+    for name, tensor in tensors.items():
+        span = f"from {tensor.min():.4g} to {tensor.max():.4g}" if tensor.size else "empty"
+        print(f"  {name:24} {' × '.join(map(str, tensor.shape)) or 'a number':16} {tensor.dtype!s:9} {span}")
+    print(f"{sum(tensor.size for tensor in tensors.values()):,} parameters")
+    try:
+        print(_describe(checkpoint.assemble(tensors)))
+    except checkpoint.CheckpointError as error:
+        print(textwrap.fill(f"not a network to attack: {error}", 79))
+
+
+def _describe(params):
+    from . import mlp
+
+    widths = [params[0].weight.shape[1], *(len(layer.weight) for layer in params)]
+    biased = [str(number) for number, layer in enumerate(params, 1) if layer.bias is not None]
+    degree = mlp.homogeneity_degree(params)
+    kind = f"homogeneous of degree {degree}" if degree else "not homogeneous, as the theory wants it"
+    return f"a network {'–'.join(map(str, widths))} with biases in layer {', '.join(biased) or 'none'}: {kind}"
