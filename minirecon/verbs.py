@@ -13,6 +13,7 @@ DEMO_TEXT = (
 
 
 def demo(args):
+    r"""Attack shipped weights, score, draw."""
     from . import attack, experiments
 
     preset = experiments.DEMOS[args.case]
@@ -27,6 +28,7 @@ def demo(args):
 
 
 def train(args):
+    r"""Train a network and write its weights."""
     from . import checkpoint, datasets, figures
     from .train import train
 
@@ -60,6 +62,7 @@ def train(args):
 
 
 def attack(args):
+    r"""Reconstruct candidates from a weight file."""
     from . import attack, checkpoint
 
     params = checkpoint.load(args.weights)
@@ -78,6 +81,7 @@ def attack(args):
 
 
 def score(args):
+    r"""Score the candidates in a folder against a training set."""
     from . import candidates, datasets, metrics
 
     rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
@@ -90,6 +94,7 @@ def score(args):
 
 
 def convert(args):
+    r"""Write weights in another format."""
     from . import checkpoint
 
     params = checkpoint.load(args.weights)
@@ -98,6 +103,7 @@ def convert(args):
 
 
 def inspect(args):
+    r"""Print what a weight file holds, and whether it can be attacked."""
     from . import checkpoint
 
     tensors = checkpoint.read_tensors(args.weights)

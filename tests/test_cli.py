@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from minirecon import Layer, cli, load_dataset, save, score, train
+from minirecon import Layer, cli, load, load_dataset, save, score, train
 from minirecon.candidates import load_candidates
 
 DESIGN_KEYS = {"command", "config", "seed", "versions", "seconds", "peak_mb"}
@@ -51,15 +51,15 @@ def test_train_attack_score(anywhere, capsys):
     assert_fits_80_columns(out, err)
     assert "accuracy: training 1.000 (of 8), test 0." in out
     folder = anywhere / "minirecon-out" / "train-mnist"
-    assert {path.name for path in folder.iterdir()} == {"results.json", "training.png", "weights.npz"}
+    assert {path.name for path in folder.iterdir()} == {"results.json", "training.png", "weights.pth"}
     result = results(folder)
     assert result.keys() == DESIGN_KEYS | {"n", "training"}
     assert result["config"]["hidden"] == [60, 60]
     assert result["training"]["time"] == pytest.approx(1000)
-    assert np.load(folder / "weights.npz")["layers.1.weight"].dtype == np.float16
+    assert load(folder / "weights.pth")[1].weight.dtype == np.float16
 
     status, out, err = run(
-        capsys, "attack", folder / "weights.npz", "--m", 16, "--iterations", 60, "--set", "alpha=99.5"
+        capsys, "attack", folder / "weights.pth", "--m", 16, "--iterations", 60, "--set", "alpha=99.5"
     )
     assert status == 0
     assert_fits_80_columns(out.replace(str(anywhere), ""), err)
@@ -95,6 +95,37 @@ def test_train_attack_score(anywhere, capsys):
     assert "This uses the true training set" in out
     for null in ("mean image", "the attack's start", "unseen samples"):
         assert f"null: {null}" in out
+
+
+@pytest.mark.parametrize("ending", [".pth", ".pt", ".npz", ".safetensors"])
+def test_convert_and_inspect(weights, anywhere, capsys, ending):
+    new = f"new{ending}"
+    status, out, _ = run(capsys, "convert", weights, new)
+    assert status == 0
+    assert_fits_80_columns(out)
+    for ours, theirs in zip(load(new), load(weights), strict=True):
+        for p, q in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(p, q)
+    assert [path.name for path in anywhere.iterdir()] == [new]
+    status, out, _ = run(capsys, "inspect", new)
+    assert status == 0
+    assert_fits_80_columns(out)
+    first = load(new)[0].weight
+    assert f"layers.0.weight          60 × 784         float32   from {first.min():.4g} to {first.max():.4g}" in out
+    assert f"{784 * 60 + 60 + 60 * 60 + 60:,} parameters" in out
+    assert out.splitlines()[-1] == (
+        "a network 784–60–60–1 with biases in layer 1: homogeneous of degree 3"
+    )  # fmt: skip
+
+
+def test_inspect_says_what_is_no_network(anywhere, capsys):
+    np.savez("conv.npz", **{"conv.weight": np.ones((4, 3, 3, 3)), "conv.bias": np.array([])})
+    status, out, _ = run(capsys, "inspect", "conv.npz")
+    assert status == 0
+    assert "conv.bias                0                float64   empty" in out
+    assert "not a network to attack: weights: conv.weight is of no linear layer" in out
+    save((Layer(np.ones((3, 2))), Layer(np.ones((3, 3)), np.ones(3)), Layer(np.ones((1, 3)))), "biased.npz")
+    assert "biases in layer 2: not homogeneous" in run(capsys, "inspect", "biased.npz")[1]
 
 
 def test_the_same_seed_gives_the_same_results(weights, anywhere, capsys):
@@ -146,7 +177,7 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monk
     status, out, _ = run(capsys, "train", "mnist", "--hidden", "10", "--first-scale", "0.1", "--out", "trained")
     assert status == 0
     assert "interrupted: keeping the weights so far" in out
-    assert (anywhere / "trained" / "weights.npz").is_file()
+    assert (anywhere / "trained" / "weights.pth").is_file()
     calls[:] = [None] * 49
     status, _, err = run(capsys, "train", "mnist", "--out", "nothing")
     assert status == 130
@@ -157,8 +188,14 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monk
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["attack", "missing.npz"], "minirecon attack: missing.npz: no such file; expected weights, .npz"),
-        (["attack", "notes.txt"], "notes.txt: a .txt file can't be read or written; expected .npz"),
+        (
+            ["attack", "missing.npz"],
+            "minirecon attack: missing.npz: no such file; expected weights, .pth, .pt, .npz or .safetensors",
+        ),
+        (
+            ["attack", "notes.txt"],
+            "notes.txt: a .txt file can't be read or written; expected .pth, .pt, .npz or .safetensors",
+        ),
         (["attack", "broken.npz"], "broken.npz: not a readable .npz archive of weights"),
         (["attack", "ten.npz"], "ten.npz: 10 outputs; expected 1"),
         (["attack", "nan.npz"], "nan.npz: layer 2: holds NaN or infinity"),
@@ -177,6 +214,10 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monk
         (["score", "nowhere", "--against", "mnist"], "candidates.npz: no such file; expected candidates"),
         (["score", "found", "--against", "mnist"], "candidates of shape (2, 5); expected (m, 784)"),
         (["demo", "--out", "notes.txt"], "--out notes.txt: is a file"),
+        (["convert", "net.npz", "net.txt"], "net.txt: a .txt file can't be read or written"),
+        (["convert", "nan.npz", "new.pth"], "nan.npz: layer 2: holds NaN or infinity"),
+        (["convert", "net.npz", "nowhere/new.pth"], "nowhere: no such folder"),
+        (["inspect", "broken.npz"], "broken.npz: not a readable .npz archive of weights"),
     ],
 )
 def test_bad_input_is_one_clear_line(weights, anywhere, capsys, args, message):
@@ -224,11 +265,10 @@ def test_help_names_every_verb_and_loads_nothing_heavy(anywhere):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
-    for verb in ("demo", "train", "attack", "score"):
+    for verb in ("demo", "train", "attack", "score", "convert", "inspect"):
         assert f"\n    {verb} " in done.stdout
         help_text = subprocess.run(
             [sys.executable, "-m", "minirecon", verb, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        assert "--seed" in help_text
-        assert "--out" in help_text
+        assert ("--seed" in help_text) == ("--out" in help_text) == (verb not in ("convert", "inspect"))
         assert_fits_80_columns(help_text)
