@@ -350,7 +350,7 @@ def test_an_entry_renamed_in_the_index_alone(tmp_path):
     r"""Without its entry `byteorder` a big-endian file would be read the wrong way round."""
     path = write_archive(tmp_path / "w.pth", GOOD, {"data/0": np.arange(6, dtype=">f4").tobytes(), "byteorder": b"big"})
     np.testing.assert_array_equal(mr.load(path)[0].weight, np.arange(6).reshape(2, 3))
-    before, name, after = path.read_bytes().rpartition(b"archive/byteorder")
+    before, _, after = path.read_bytes().rpartition(b"archive/byteorder")
     path.write_bytes(before + b"archive/bytesorde" + after)
     with pytest.raises(mr.CheckpointError, match="damaged"):
         mr.load(path)
