@@ -85,7 +85,8 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     y = onp.where(onp.arange(m) < m // 2, -1, 1).astype(dtype)
     name = progress if isinstance(progress, str) else "attack"
     run = _lbfgs if optimizer == "lbfgs" else _sgd
-    with progressbar.bar(settings["iterations"], name, progress) as bar:
+    # losses that overflow are reported as an error of their own
+    with progressbar.bar(settings["iterations"], name, progress) as bar, onp.errstate(all="ignore"):
         return run(params, start, y, rng, bar, settings)
 
 
@@ -162,7 +163,7 @@ def _lbfgs(params, start, y, rng, bar, settings):
         first_residual, *upper_residuals = losses.layer_residuals(reduced, gradient)
         parts = {
             "layer 1": first_residual,
-            "upper layers": settings["upper_weight"] * sum(upper_residuals),
+            "upper": settings["upper_weight"] * sum(upper_residuals),
             "range": losses.range_loss(np.dot(u, v.T)),
             "margin": settings["margin_weight"] * losses.margin_loss(phi, y),
         }
@@ -203,7 +204,7 @@ def _lbfgs(params, start, y, rng, bar, settings):
     except KeyboardInterrupt:
         interrupted = True  # L-BFGS-B only goes down, so the latest point is the best
     if not history.rows and not interrupted:
-        raise ValueError("attack: no step from the start lowers the loss; expected weights of a trained network")
+        raise ValueError("no step from the start lowers the loss; expected weights of a trained network")
     u, lam = latest[0][: m * k].reshape(m, k), latest[0][m * k :]
     x, start = np.dot(u.astype(dtype), v.T), np.dot(np.dot(start, v), v.T)
     return Reconstruction(x, lam.astype(dtype), y, start, history.arrays(), interrupted)
@@ -227,7 +228,7 @@ class _History:
 
     def add(self, terms):
         if not onp.isfinite(sum(terms.values())):
-            raise ValueError(f"attack: the loss is not finite after {len(self.rows)} iterations; try a smaller step")
+            raise ValueError(f"the loss is not finite after {len(self.rows)} iterations; expected smaller steps")
         self.rows.append(dict(terms))
         self.bar.set_postfix_str(" ".join(f"{name} {value:.2g}" for name, value in terms.items()), refresh=False)
         self.bar.update()

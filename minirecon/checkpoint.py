@@ -161,9 +161,7 @@ def assemble(tensors, name="weights"):
 def _format(path):
     form = {".npz": "npz", ".pth": "pth", ".pt": "pth", ".safetensors": "safetensors"}.get(path.suffix.lower())
     if form is None:
-        raise CheckpointError(
-            f"{path}: a {path.suffix or 'nameless'} file can't be read or written; expected {ENDINGS}"
-        )
+        raise CheckpointError(f"{path}: its ending {path.suffix!r} is none of weights; expected {ENDINGS}")
     return form
 
 
@@ -182,11 +180,13 @@ def read_npz(path, what):
     """
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: no such file; expected {what}, .npz")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # a damaged zip or header raises a dozen different types
-        raise CheckpointError(f"{path}: not a readable .npz archive of {what} ({error})") from None
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except Exception as error:  # a damaged zip or header raises a dozen different types
+            kind = type(error).__name__
+            raise CheckpointError(f"{path}: not a readable .npz archive of {what}, numbers alone ({kind})") from None
 
 
 def check(params, name="params", outputs=None):

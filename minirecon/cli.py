@@ -11,6 +11,9 @@ CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, o
 
 def main(argv=None):
     r"""Run one verb. Returns the exit status: 0; 2 with one line on standard error for bad input."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without Greek shows ? for θ, and the run goes on
     args = _parser().parse_args(argv)
     try:
         args.run(args)
@@ -35,7 +38,7 @@ def _parser():
         sub = subparsers.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if out is not None:
-            sub.add_argument("--seed", type=int, default=0, help="of all random numbers (default %(default)s)")
+            sub.add_argument("--seed", type=_seed, default=0, help="of all random numbers (default %(default)s)")
             sub.add_argument("--out", metavar="DIR", help=f"folder for results (default {out})")
         return sub
 
@@ -92,6 +95,12 @@ def _widths(text):
         return tuple(int(width) for width in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: expected widths such as 1000,1000") from None
+
+
+def _seed(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 0 or more")
+    return int(text)
 
 
 def _setting(text):

@@ -17,7 +17,7 @@ BLUE, SKY, ORANGE, GREEN, BLACK = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#
 TERMS = {  # of the attack's loss, as a Reconstruction's history has them
     "parameter": (BLUE, "-", "parameter loss"),
     "layer 1": (BLUE, "-", "parameter loss, layer 1"),
-    "upper layers": (SKY, "--", "parameter loss, upper layers, times their weight"),
+    "upper": (SKY, "--", "parameter loss, upper layers, times their weight"),
     "lambda": (ORANGE, "--", "lambda loss"),
     "range": (GREEN, ":", "range loss"),
     "margin": (BLACK, "-.", "margin loss"),
@@ -97,8 +97,8 @@ def _points(score, data):
         axes.scatter(chosen[:, first], chosen[:, last], s=45, marker=marker, c=colour, label=label)
     is_colour = data.image_shape is not None
     axes.set(
-        xlabel="red, 0 to 1" if is_colour else "first coordinate",
-        ylabel="blue, 0 to 1" if is_colour else "second coordinate",
+        xlabel="red, 0 to 1" if is_colour else "coordinate 1",
+        ylabel="blue, 0 to 1" if is_colour else f"coordinate {truth.shape[1]}",
         title=f"{data.name}: reconstructed from the weights alone\nand the {len(data.x)} training samples",
     )
     axes.set_aspect("equal", adjustable="datalim")
@@ -148,9 +148,10 @@ def loss_history(history):
     axes.set(
         yscale="log",
         xlabel="iteration",
-        ylabel="term of the loss (weights squared)",
+        ylabel="term of the loss, as it enters the sum",
         title="The attack's loss, term by term",
     )
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -160,7 +161,8 @@ def training(history):
     r"""Loss, margins and norms over the flow time of a training run."""
     figure = Figure(figsize=(7.2, 8.0), layout="constrained")
     upper, middle, lower = figure.subplots(3, 1, sharex=True)
-    time = np.maximum(history["time"], 1e-2)
+    history = {key: values[history["time"] > 0] for key, values in history.items()}  # the axis is logarithmic
+    time = history["time"]
     upper.plot(time, history["log_loss"], color=BLUE)
     upper.set(ylabel="log L (natural logarithm)", title="Training: loss, margins and layers over flow time")
     middle.plot(time, history["median_margin"], color=BLUE, label="median")

@@ -159,7 +159,7 @@ def score(rec, data):
 def _score_images(x, data):
     x = x.astype(float)
     candidates, originals = (z.reshape(-1, *data.image_shape) for z in (x, data.x))
-    if data.image_shape[0] == 3:  # the authors search colour images at half size
+    if data.image_shape[0] == 3:  # the recipe searches colour images at half size
         nearest = ncc(half_size(originals), half_size(candidates)).argmax(axis=1)  # (n,)
     else:
         nearest = ncc(originals, candidates).argmax(axis=1)

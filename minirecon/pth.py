@@ -88,8 +88,9 @@ def read(path):
 
     Raises CheckpointError or UnsafeCheckpointError, with the path and the reason.
     """
-    try:
-        with open(path, "rb") as file:
+    with open(path, "rb") as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
             begin = file.read(len(MAGIC_BEFORE_1_6))
             if begin == MAGIC_BEFORE_1_6:
                 raise CheckpointError(
@@ -97,13 +98,12 @@ def read(path):
                 )
             if not begin.startswith(b"PK"):
                 raise CheckpointError("not a zip archive; expected a file written by torch.save")
-            size = os.path.getsize(path)
             with zipfile.ZipFile(_Guarded(file, size)) as archive:
                 return _read_archive(archive, size)
-    except CheckpointError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except Exception as error:  # what damaged zips and pickles can raise is a long list
-        raise CheckpointError(f"{path}: damaged, or not a weight file ({type(error).__name__}: {error})") from None
+        except CheckpointError as error:
+            raise type(error)(f"{path}: {error}") from None
+        except Exception as error:  # what damaged zips and pickles can raise is a long list
+            raise CheckpointError(f"{path}: damaged, or not a weight file ({type(error).__name__}: {error})") from None
 
 
 def _read_archive(archive, size):

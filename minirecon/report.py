@@ -8,6 +8,8 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
+
 NULLS = {
     "mean_image": "mean image",
     "start": "the attack's start",
@@ -23,7 +25,7 @@ class Run:
     Raises ValueError if `out` is a file or can't be written.
     """
 
-    def __init__(self, verb, out, seed, config):
+    def __init__(self, verb, out, seed, config, intro=None):
         self.out, self.start = Path(out), time.monotonic()
         self.results = {"command": verb, "config": config, "seed": seed}
         if self.out.exists() and not self.out.is_dir():
@@ -35,6 +37,8 @@ class Run:
         except OSError as error:
             self._clear()
             raise ValueError(f"--out {self.out}: can't write there ({error.strerror}); choose another folder") from None
+        if intro:
+            print(intro)
         echo = ", ".join(f"{key} {value}" for key, value in {**config, "seed": seed}.items())
         print(textwrap.fill(f"minirecon {verb}: {echo}", 79, subsequent_indent="  "), flush=True)
 
@@ -65,11 +69,18 @@ class Run:
         self.draw("candidates", figures.candidates(rec.x, rec.y, rec.lam, class_names))
         self.draw("losses", figures.loss_history(rec.history))
         residual = losses.residual(params, rec.x, rec.lam, rec.y)
-        self.results |= {"m": len(rec.x), "residual": residual}
+        done = len(next(iter(rec.history.values()), []))
+        self.results |= {"m": len(rec.x), "residual": residual, "iterations": done, "interrupted": rec.interrupted}
+        norms = [sum(float(np.sum(np.square(p, dtype=float))) for p in layer if p is not None) for layer in params]
+        parts = [f"{part:.3g} of {norm:.3g}" for part, norm in zip(residual["per_layer"], norms, strict=True)]
+        if rec.interrupted:
+            print("interrupted: keeping the best candidates so far")
+        elif done < self.results["config"]["iterations"]:
+            print("converged: no further step lowered the loss")
         print(
-            f"KKT residual ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, {residual['relative']:.1%} of ‖θ‖².\n"
-            f"By layer: {', '.join(f'{part:.3g}' for part in residual['per_layer'])}. In the upper layers it is"
-            " mostly their\nrandom start, which no sum over training samples explains."
+            f"{done} iterations. KKT residual ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
+            f"{residual['relative']:.1%} of\n‖θ‖²; by layer {', '.join(parts)}.\n"
+            "What a layer keeps of its random start, no sum over samples explains."
         )
 
     def write_score(self, score, data, m):
@@ -85,7 +96,11 @@ class Run:
         print("This uses the true training set: an evaluation, not part of the attack.")
         if "ssim" not in summary:
             return
-        print("The nearest of all candidates counts for each image: compare with the nulls.")
+        chosen = len(set(score.nearest.tolist()))
+        print(
+            f"The nearest candidate counts for each image ({chosen} different ones for {len(data.x)}): compare\n"
+            "with the null baselines, which know little or nothing of the training set."
+        )
         if any(row["ssim"]["median"] >= summary["ssim"]["median"] for row in null.values()):
             print(
                 "A null has the higher SSIM: this 3×3 SSIM rewards a plain background, which\n"

@@ -7,7 +7,7 @@ from .report import Run
 
 DEMO_TEXT = (
     "A network was trained on {n} samples of {case}. The attack is given its weights, {weights}, and nothing "
-    "else. Gradient descent has made them a weighted sum of gradients at the training samples, "
+    "else. Gradient descent drives weights towards a weighted sum of gradients at the training samples, "
     "θ = Σ λᵢ yᵢ ∇Φ(xᵢ). Solve that for the samples x and the multipliers λ, and training data appears."
 )
 
@@ -17,10 +17,10 @@ def demo(args):
     from . import attack, experiments
 
     preset = experiments.DEMOS[args.case]
-    print(textwrap.fill(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case), 79) + "\n")
+    intro = textwrap.fill(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case), 79) + "\n"
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
-    with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config) as run:
+    with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config, intro) as run:
         params, data, rec, score = experiments.demo(args.case, args.seed, progress=True)
         run.write_candidates(params, rec, data.class_names)
         run.write_score(score, data, len(rec.x))
@@ -36,7 +36,7 @@ def train(args):
     config = {
         "hidden": args.hidden,
         "method": args.method,
-        "target_time": args.time if args.time < float("inf") else None,
+        "target_time": None if args.time == float("inf") else args.time,
         "target_log_loss": args.log_loss,
         "first_scale": args.first_scale,
         "hidden_biases": args.hidden_biases,
@@ -58,7 +58,7 @@ def train(args):
         print(f"accuracy: training {last['train_accuracy']:.3f} (of {args.n}), {held_out}")
         if not len(data.x_test):
             last["test_accuracy"] = None  # JSON has no NaN
-        run.finish(n=args.n, training=last)
+        run.finish(n=args.n, training=last, interrupted=trained.interrupted)
 
 
 def attack(args):
@@ -74,8 +74,6 @@ def attack(args):
     out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
         rec = attack.reconstruct(params, seed=args.seed, progress=True, **config)
-        if rec.interrupted:
-            print("interrupted: keeping the best candidates so far")
         run.write_candidates(params, rec)
         run.finish()
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -53,7 +54,7 @@ def test_train_attack_score(anywhere, capsys):
     folder = anywhere / "minirecon-out" / "train-mnist"
     assert {path.name for path in folder.iterdir()} == {"results.json", "training.png", "weights.pth"}
     result = results(folder)
-    assert result.keys() == DESIGN_KEYS | {"n", "training"}
+    assert result.keys() == DESIGN_KEYS | {"n", "training", "interrupted"}
     assert result["config"]["hidden"] == [60, 60]
     assert result["training"]["time"] == pytest.approx(1000)
     assert load(folder / "weights.pth")[1].weight.dtype == np.float16
@@ -74,12 +75,14 @@ def test_train_attack_score(anywhere, capsys):
         "losses.png",
     }
     result = results(folder)
-    assert result.keys() == DESIGN_KEYS | {"m", "residual"}
+    assert result.keys() == DESIGN_KEYS | {"m", "residual", "iterations", "interrupted"}
     assert result["residual"].keys() == RESIDUAL_KEYS
     assert sum(result["residual"]["per_layer"]) == pytest.approx(result["residual"]["total"])
     assert result["config"]["alpha"] == 99.5
     assert result["config"]["iterations"] == 60
     assert result["m"] == 16
+    assert result["iterations"] == 60
+    assert result["interrupted"] is False
 
     status, out, err = run(capsys, "score", folder, "--against", "mnist", "--n", 8)
     assert status == 0
@@ -173,6 +176,9 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monk
     assert status == 0
     assert "interrupted: keeping the best candidates so far" in out
     assert len(load_candidates(anywhere / "out" / "candidates.npz").x) == 4
+    result = results(anywhere / "out")
+    assert result["interrupted"] is True
+    assert 10 < result["iterations"] < 50
     calls[:] = []
     status, out, _ = run(capsys, "train", "mnist", "--hidden", "10", "--first-scale", "0.1", "--out", "trained")
     assert status == 0
@@ -194,7 +200,7 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monk
         ),
         (
             ["attack", "notes.txt"],
-            "notes.txt: a .txt file can't be read or written; expected .pth, .pt, .npz or .safetensors",
+            "notes.txt: its ending '.txt' is none of weights; expected .pth, .pt, .npz or .safetensors",
         ),
         (["attack", "broken.npz"], "broken.npz: not a readable .npz archive of weights"),
         (["attack", "ten.npz"], "ten.npz: 10 outputs; expected 1"),
@@ -204,17 +210,17 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monk
         (["attack", "net.npz", "--set", "alpa=3"], "alpa: no such setting; expected iterations, alpha"),
         (["attack", "net.npz", "--out", "notes.txt"], "--out notes.txt: is a file; expected a folder"),
         (["attack", "net.npz", "--out", "notes.txt/deeper"], "--out notes.txt/deeper: can't write there"),
-        (["attack", "net.npz", "--seed", "-1"], "expected non-negative integer"),
         (["train", "nonesuch"], "nonesuch: expected mnist, cifar10"),
         (["train", "mnist", "--n", "7"], "n = 7: expected an even number"),
         (["train", "mnist", "--n", "2000"], "n = 2000: expected at most"),
         (["train", "mnist", "--hidden", "0"], "hidden = (0,)"),
         (["train", "mnist", "--time", "-3"], "target_time = -3.0: expected a positive flow time"),
-        (["train", "mnist", "--time", "inf"], "expected at least one target"),
+        (["train", "mnist", "--time", "inf"], "no flow time and no log L to stop at"),
+        (["train", "mnist", "--time", "nan", "--log-loss", "-5"], "target_time = nan: expected a positive flow time"),
         (["score", "nowhere", "--against", "mnist"], "candidates.npz: no such file; expected candidates"),
         (["score", "found", "--against", "mnist"], "candidates of shape (2, 5); expected (m, 784)"),
         (["demo", "--out", "notes.txt"], "--out notes.txt: is a file"),
-        (["convert", "net.npz", "net.txt"], "net.txt: a .txt file can't be read or written"),
+        (["convert", "net.npz", "net.txt"], "net.txt: its ending '.txt' is none of weights"),
         (["convert", "nan.npz", "new.pth"], "nan.npz: layer 2: holds NaN or infinity"),
         (["convert", "net.npz", "nowhere/new.pth"], "nowhere: no such folder"),
         (["inspect", "broken.npz"], "broken.npz: not a readable .npz archive of weights"),
@@ -246,6 +252,7 @@ def test_bad_input_is_one_clear_line(weights, anywhere, capsys, args, message):
         ([], "the following arguments are required: VERB"),
         (["nonesuch"], "invalid choice: 'nonesuch'"),
         (["demo", "imagenet"], "invalid choice: 'imagenet'"),
+        (["attack", "w.npz", "--seed=-1"], "'-1': expected a whole number, 0 or more"),
         (["train", "mnist", "--hidden", "10,x"], "'10,x': expected widths such as 1000,1000"),
         (["attack", "w.npz", "--set", "alpha"], "'alpha': expected NAME=NUMBER, such as alpha=50"),
         (["score", "out"], "the following arguments are required: --against"),
@@ -255,6 +262,16 @@ def test_bad_usage(capsys, args, message):
     with pytest.raises(SystemExit, match="2"):
         cli.main(args)
     assert message in capsys.readouterr().err
+
+
+def test_a_terminal_without_greek(weights, anywhere):
+    done = subprocess.run(
+        [sys.executable, "-m", "minirecon", "attack", weights, "--m", "4", "--iterations", "3", "--out", "out"],
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert b"KKT residual" in done.stdout
+    assert results(anywhere / "out")["iterations"] == 3
 
 
 def test_help_names_every_verb_and_loads_nothing_heavy(anywhere):
