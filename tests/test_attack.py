@@ -116,18 +116,9 @@ def test_half_precision_weights_are_attacked_in_float32(params):
 
 
 @pytest.mark.parametrize(("optimizer", "evaluations"), [("lbfgs", 60), ("sgd", 20)])
-def test_ctrl_c_keeps_the_best(params, monkeypatch, optimizer, evaluations):
-    calls, forward = [], mlp.forward
-
-    def interrupted_forward(*args):
-        calls.append(args)
-        if len(calls) > evaluations:
-            raise KeyboardInterrupt
-        return forward(*args)
-
-    monkeypatch.setattr(mlp, "forward", interrupted_forward)
+def test_ctrl_c_keeps_the_best(params, interrupt, optimizer, evaluations):
+    interrupt(evaluations)
     rec = reconstruct(params, m=4, optimizer=optimizer, **({"lr_x": 1.0} if optimizer == "sgd" else {}))
-    monkeypatch.undo()
     assert rec.interrupted
     total = sum(rec.history.values())
     assert 10 < len(total) <= evaluations

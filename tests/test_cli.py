@@ -160,18 +160,8 @@ def test_data_without_a_test_set(anywhere, capsys):
     assert results(anywhere / "minirecon-out" / "train-mine")["training"]["test_accuracy"] is None
 
 
-def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, monkeypatch):
-    from minirecon import mlp
-
-    calls, forward = [], mlp.forward
-
-    def interrupted_forward(*args):
-        calls.append(args)
-        if len(calls) == 50:
-            raise KeyboardInterrupt
-        return forward(*args)
-
-    monkeypatch.setattr(mlp, "forward", interrupted_forward)
+def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, interrupt):
+    calls = interrupt(50)
     status, out, _ = run(capsys, "attack", weights, "--m", 4, "--out", "out")
     assert status == 0
     assert "interrupted: keeping the best candidates so far" in out

@@ -132,20 +132,12 @@ def test_stops_at_the_first_target(data):
     assert train(data, (10,), max_steps=4).history["step"][-1] == 4
 
 
-def test_ctrl_c_keeps_what_is_there(data, monkeypatch):
-    calls, forward = [], mlp.forward
-
-    def interrupted_forward(*args):
-        calls.append(args)
-        if len(calls) == 30:
-            raise KeyboardInterrupt
-        return forward(*args)
-
-    monkeypatch.setattr(mlp, "forward", interrupted_forward)
+def test_ctrl_c_keeps_what_is_there(data, interrupt):
+    calls = interrupt(30)
     run = train(data, (10,), first_scale=0.1, record_every=7)
     assert run.interrupted
     assert run.history["step"].tolist() == [0, 7, 14, 21, 25]  # five of the thirty were for the test accuracy
-    q = data.y * forward(run.params, data.x.astype(np.float32))[0]
+    q = data.y * mlp.forward(run.params, data.x.astype(np.float32))[0]
     assert run.history["min_margin"][-1] == pytest.approx(q.min(), rel=1e-4)  # of the weights that are returned
     calls[:] = [None] * 29
     with pytest.raises(KeyboardInterrupt):  # nothing there yet
