@@ -3,9 +3,9 @@ r"""The command line, `minirecon VERB`: its options, and its errors in one line;
 import argparse
 import sys
 
-from . import verbs
+from . import experiments, verbs
+from .checkpoint import ENDINGS
 
-WEIGHTS = ".pth, .pt, .npz or .safetensors"
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
 
@@ -43,7 +43,7 @@ def _parser():
         return sub
 
     sub = verb("demo", verbs.demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
-    cases = ["mnist", "cifar10", "colours", "circle"]
+    cases = list(experiments.DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
     count = {"type": int, "default": 20, "help": "training samples; the paper has 500 (default %(default)s)"}
@@ -61,7 +61,7 @@ def _parser():
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
     sub = verb("attack", verbs.attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME")
-    sub.add_argument("weights", help=f"trained weights, {WEIGHTS}")
+    sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument(
         "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS-B (default), or the authors' SGD"
@@ -82,11 +82,11 @@ def _parser():
     sub.add_argument("--n", **count)
 
     sub = verb("convert", verbs.convert, "write weights in another format")
-    sub.add_argument("weights", metavar="IN", help=WEIGHTS)
+    sub.add_argument("weights", metavar="IN", help=ENDINGS)
     sub.add_argument("output", metavar="OUT", help="the same; its ending chooses the format")
 
     sub = verb("inspect", verbs.inspect, "list what is in a weight file; runs and builds nothing")
-    sub.add_argument("weights", metavar="FILE", help=WEIGHTS)
+    sub.add_argument("weights", metavar="FILE", help=ENDINGS)
     return parser
 
 

@@ -57,7 +57,7 @@ def residual(params, x, lam, y):
     _, inputs, gates = mlp.forward(params, x.astype(float))
     gradient = mlp.weighted_gradient(params, inputs, gates, lam * y / len(y))
     parts = [float(part) for part in layer_residuals(params, gradient)]
-    theta = sum(float(np.sum(p**2)) for layer in params for p in layer if p is not None)
+    theta = mlp.square_norm(params)
     return {"total": sum(parts), "relative": sum(parts) / theta, "per_layer": parts, "zero_lambda": theta}
 
 

@@ -70,6 +70,11 @@ def homogeneity_degree(params):
     return len(params) if all(layer.bias is None for layer in params[1:]) else None
 
 
+def square_norm(layers):
+    r"""‖θ‖² of some layers, weights and biases together: a float."""
+    return sum(float(np.vdot(p, p)) for layer in layers for p in layer if p is not None)
+
+
 def gate(z, alpha=None):
     r"""Derivative of the (modified) ReLU: 1[z > 0] for `alpha` None, else σ(αz).
 

@@ -8,8 +8,6 @@ import textwrap
 import time
 from pathlib import Path
 
-import numpy as np
-
 NULLS = {
     "mean_image": "mean image",
     "start": "the attack's start",
@@ -63,7 +61,7 @@ class Run:
 
     def write_candidates(self, params, rec, class_names=("−1", "+1")):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual."""
-        from . import candidates, figures, losses
+        from . import candidates, checkpoint, figures, losses, mlp
 
         candidates.save_candidates(rec, self.out / "candidates.npz")
         self.draw("candidates", figures.candidates(rec.x, rec.y, rec.lam, class_names))
@@ -71,7 +69,7 @@ class Run:
         residual = losses.residual(params, rec.x, rec.lam, rec.y)
         done = len(next(iter(rec.history.values()), []))
         self.results |= {"m": len(rec.x), "residual": residual, "iterations": done, "interrupted": rec.interrupted}
-        norms = [sum(float(np.sum(np.square(p, dtype=float))) for p in layer if p is not None) for layer in params]
+        norms = [mlp.square_norm([layer]) for layer in checkpoint.cast(params, float)]
         parts = [f"{part:.3g} of {norm:.3g}" for part, norm in zip(residual["per_layer"], norms, strict=True)]
         if rec.interrupted:
             print("interrupted: keeping the best candidates so far")

@@ -51,10 +51,6 @@ def log_logistic_loss(q):
     return log_loss, np.exp(log_sigmoid - log_loss)
 
 
-def _square(gradient):
-    return sum(float(np.vdot(p, p)) for layer in gradient for p in layer if p is not None)
-
-
 def flow_step(params, direction, log_loss):
     r"""Step size lr of the flow, for `direction` = −∇ log L: the smaller of
 
@@ -67,9 +63,12 @@ def flow_step(params, direction, log_loss):
     Derived for this project.
     """
     loss = np.exp(log_loss)
-    sizes = [(_square([layer]) ** 0.5, _square([g]) ** 0.5) for layer, g in zip(params, direction, strict=True)]
+    sizes = [
+        (mlp.square_norm([layer]) ** 0.5, mlp.square_norm([g]) ** 0.5)
+        for layer, g in zip(params, direction, strict=True)
+    ]
     relative = min(theta / (loss * g) for theta, g in sizes if g > 0 and theta > 0)
-    return min(EPSILON / (loss * _square(direction)), RHO * relative)
+    return min(EPSILON / (loss * mlp.square_norm(direction)), RHO * relative)
 
 
 def _progress(time, log_loss, step, target_time, target_log_loss, max_steps):
@@ -107,7 +106,7 @@ def _record(params, direction, data, q, log_loss, time, step):
         "median_margin": np.median(q),
         "train_accuracy": np.mean(q > 0),
         "test_accuracy": accuracy(params, data.x_test, data.y_test),
-        "norm": [_square([layer]) ** 0.5 for layer in params],
+        "norm": [mlp.square_norm([layer]) ** 0.5 for layer in params],
         "alignment": [cosine(layer, g) for layer, g in zip(params, direction, strict=True)],
     }
 
@@ -183,7 +182,7 @@ def train(
         try:
             while True:
                 q, log_loss, direction = state(params)
-                if _square(direction) == 0:
+                if mlp.square_norm(direction) == 0:
                     raise ValueError(f"training: the gradient is zero at step {step}; expected live units")
                 done = _progress(time, log_loss, step, target_time, target_log_loss, max_steps)
                 bar.set_postfix_str(f"T={time:.3g} log L={log_loss:.2f}", refresh=False)

@@ -76,8 +76,12 @@ def test_shipped_data_is_found_and_described():
     assert sorted(set(listed)) == sorted(path.name for path in (ROOT / "data").glob("*.[np]*"))
     for name in listed:
         assert datasets.data_file(name).read_bytes() == (ROOT / "data" / name).read_bytes()
-    for case in ("mnist", "cifar10", "colours", "circle"):
-        widths = [layer.weight.shape[0] for layer in load(datasets.data_file(f"{case}-n20.pth"))]
+    weights = [name for name in listed if name.endswith(".pth")]
+    assert {"mnist-n500.pth", *(f"{case}-n20.pth" for case in ("mnist", "cifar10", "colours", "circle"))} == set(
+        weights
+    )
+    for name in weights:
+        widths = [layer.weight.shape[0] for layer in load(datasets.data_file(name))]
         assert widths == [1000, 1000, 1]
     with pytest.raises(FileNotFoundError, match=r"nonesuch\.npz: expected among the package's data"):
         datasets.data_file("nonesuch.npz")
