@@ -12,6 +12,7 @@ respect to the pixels x: the gradient of a gradient.
 from itertools import pairwise
 
 import autograd.numpy as np
+import numpy as onp  # the plain one, inside the primitives
 from autograd.extend import defvjp, primitive
 
 from .checkpoint import Layer
@@ -83,24 +84,33 @@ def gate(z, alpha=None):
 
     Source: arXiv 2206.07758, appendix, "modified ReLU".
     """
-    if alpha is None:
-        return (z > 0).astype(z.dtype)
-    return sigmoid(alpha * z)
+    return (z > 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)
 
 
 @primitive
-def sigmoid(z):
-    r"""σ(z) = 1 / (1 + e⁻ᶻ), written so that nothing overflows."""
-    return 0.5 * (1 + np.tanh(0.5 * z))
+def sigmoid(z, alpha):
+    r"""σ(αz) = 1 / (1 + e⁻ᵅᶻ), as ½ (1 + tanh ½αz): nothing overflows, and far from 0 it is 0 or 1 exactly.
+
+    (1 / (1 + np.exp(−αz)) falls to numbers like 1e-40, on which processors are a hundred times slower.)
+    """
+    s = z * (0.5 * alpha)
+    onp.tanh(s, out=s)
+    s += 1
+    s *= 0.5
+    return s
 
 
-defvjp(sigmoid, lambda s, z: lambda g: g * s * (1 - s))  # σ' = σ (1 − σ)
+def _sigmoid_vjp(s, z, alpha):  # σ' = α σ (1 − σ)
+    return lambda g: onp.multiply(slope := s - s * s, alpha * g, out=slope)
+
+
+defvjp(sigmoid, _sigmoid_vjp, argnums=(0,))
 
 
 @primitive
 def relu(z, s):
     r"""max(z, 0), with s = `gate(z, alpha)` as its derivative with respect to z."""
-    return np.maximum(z, 0)
+    return onp.maximum(z, 0)
 
 
 defvjp(relu, lambda ans, z, s: lambda g: g * s, None)  # None: no derivative with respect to s
@@ -119,18 +129,18 @@ def forward(params, x, alpha=None):
     -------
     phi : (n,), the outputs Φ(θ; xᵢ)
     inputs : list over layers of (n, in), the input aˡ⁻¹ of layer l
+    z : list over layers of (n, out), zˡ
     gates : list over hidden layers of (n, out), the derivative of aˡ with respect to zˡ
     """
-    a, inputs, gates = x, [], []
+    a, inputs, z, gates = x, [], [], []
     for number, (weight, bias) in enumerate(params, start=1):
         inputs.append(a)
-        z = np.dot(a, weight.T)  # (n, in) x (in, out) -> (n, out)
-        if bias is not None:
-            z = z + bias
+        product = np.dot(a, weight.T)  # (n, in) x (in, out) -> (n, out)
+        z.append(product if bias is None else product + bias)
         if number < len(params):
-            gates.append(gate(z, alpha))
-            a = relu(z, gates[-1])
-    return z[:, 0], inputs, gates
+            gates.append(gate(z[-1], alpha))
+            a = relu(z[-1], gates[-1])
+    return z[-1][:, 0], inputs, z, gates
 
 
 def backward(params, gates, coeff):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import mlp, progressbar
+from . import memory, mlp, progressbar
 from .checkpoint import Layer
 
 EPSILON = 0.02  # predicted drop of log L in one step of the flow
@@ -89,7 +89,7 @@ def accuracy(params, x, y):
     r"""Share of the samples x (n, d) whose Φ has the sign of their label y (n,); NaN if there are none."""
     if len(x) == 0:
         return float("nan")
-    phi, _, _ = mlp.forward(params, x.astype(params[0].weight.dtype))
+    phi, *_ = mlp.forward(params, x.astype(params[0].weight.dtype))
     return float(np.mean(phi * y > 0))
 
 
@@ -169,7 +169,7 @@ def train(
 
     def state(params):
         r"""Margins q (n,), log L, and −∇ log L."""
-        phi, inputs, gates = mlp.forward(params, x)
+        phi, inputs, _, gates = mlp.forward(params, x)
         q = data.y * phi
         log_loss, weights = log_logistic_loss(q)
         if not np.isfinite(log_loss):
@@ -178,7 +178,7 @@ def train(
         return q, log_loss, mlp.weighted_gradient(params, inputs, gates, coeff)
 
     rows, time, step, interrupted = [], 0.0, 0, False
-    with progressbar.bar(1.0, "train", progress) as bar, np.errstate(all="ignore"):
+    with progressbar.bar(1.0, "train", progress) as bar, np.errstate(all="ignore"), memory.kept():
         try:
             while True:
                 q, log_loss, direction = state(params)

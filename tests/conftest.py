@@ -1,6 +1,10 @@
 import pytest
+from hypothesis import settings
 
 from minirecon import mlp
+
+settings.register_profile("minirecon", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("minirecon")
 
 
 @pytest.fixture

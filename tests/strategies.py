@@ -8,14 +8,9 @@ import math
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from minirecon import Layer
-
-settings.register_profile("minirecon", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("minirecon")
-
 
 EITHER = st.booleans()
 

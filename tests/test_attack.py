@@ -58,8 +58,9 @@ def test_history_is_the_loss_of_the_result(params, dtype):
     rec = reconstruct(params, m=6, iterations=20, span=784, upper_weight=0.25, margin_weight=2.0, dtype=dtype)
     assert rec.x.dtype == dtype
     alpha = attack.SETTINGS["lbfgs"]["alpha"]
-    phi, inputs, gates = mlp.forward(params, rec.x, alpha)
-    first, *upper = losses.layer_residuals(params, mlp.weighted_gradient(params, inputs, gates, rec.lam * rec.y / 6))
+    phi, inputs, z, gates = mlp.forward(params, rec.x, alpha)
+    signals = mlp.backward(params, gates, rec.lam * rec.y / 6)
+    first, *upper = losses.layer_residuals(params, inputs, z, signals)
     last = {name: values[-1] for name, values in rec.history.items()}
     # 100 of 784 singular vectors exist: what is outside their span is nothing here
     assert last["layer 1"] == pytest.approx(first, rel=1e-3)

@@ -1,11 +1,13 @@
+import autograd
+import autograd.numpy as anp
 import numpy as np
 import pytest
-from autograd import grad
+from autograd import grad, value_and_grad
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import flatten, nearest_kink, problems, slope, slow_forward, slow_gradient, slow_parameter_loss
 
-from minirecon import Layer, lambda_loss, losses, parameter_loss, range_loss
+from minirecon import Layer, lambda_loss, losses, mlp, parameter_loss, range_loss
 
 # One input, two units: Φ(x) = 3 max(2x + 1, 0) − max(−x + 1, 0)
 TWO_UNITS = (Layer(np.array([[2.0], [-1.0]]), np.array([1.0, 1.0])), Layer(np.array([[3.0, -1.0]])))
@@ -169,3 +171,104 @@ def test_margin_loss(margins, c, seed):
     direction = rng.normal(size=q.shape)
     measured = slope(lambda phi: losses.margin_loss(phi, y), q * y, direction)
     assert grad(losses.margin_loss)(q * y, y) @ direction == pytest.approx(measured, rel=1e-5, abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.integers(1, 7), st.integers(1, 7), st.booleans(), st.booleans())
+def test_layer_residual_in_both_forms(seed, m, fan_out, fan_in, has_bias, gram):
+    r"""Value and derivatives against plain autograd and, along a random direction, finite differences."""
+    rng = np.random.default_rng(seed)
+    d, a = rng.normal(size=(m, fan_out)), rng.normal(size=(m, fan_in))
+    weight, bias = rng.normal(size=(fan_out, fan_in)), rng.normal(size=fan_out) if has_bias else None
+
+    def plain(d, a):
+        value = anp.sum((anp.dot(d.T, a) - weight) ** 2)
+        return value + anp.sum((anp.sum(d, axis=0) - bias) ** 2) if has_bias else value
+
+    def ours(d, a):
+        z = anp.dot(a, weight.T) + (bias if has_bias else 0)
+        return losses.layer_residual(d, a, z if gram else None, weight, bias, {})
+
+    assert ours(d, a) == pytest.approx(plain(d, a), rel=1e-10, abs=1e-10)
+    for argnum in (0, 1):
+        exact = grad(ours, argnum)(d, a)
+        np.testing.assert_allclose(exact, grad(plain, argnum)(d, a), rtol=1e-9, atol=1e-9)
+        direction = rng.normal(size=exact.shape)
+        measured = slope(lambda moved: ours(*((d, moved) if argnum else (moved, a))), (d, a)[argnum], direction)  # noqa: B023
+        assert np.sum(exact * direction) == pytest.approx(measured, rel=1e-5, abs=1e-5)
+
+
+def test_layer_residual_has_no_derivative_in_the_weights():
+    ones = np.ones((2, 2))
+    with pytest.raises(NotImplementedError, match="weights"):
+        grad(losses.layer_residual, 3)(ones, ones, None, ones, None, {})
+
+
+def test_the_cheaper_form_is_chosen():
+    r"""1000 × 1000: the Gram form below the width; one output: never."""
+    assert losses.gram_is_cheaper(999, 1000, 1000)
+    assert not losses.gram_is_cheaper(1000, 1000, 1000)
+    assert not losses.gram_is_cheaper(20, 1, 1000)
+
+
+@pytest.mark.parametrize("distance", [1.0, 1e-2, 1e-4])
+def test_rounding_of_the_gram_form_is_that_of_the_weights(distance):
+    r"""float32, W at a small distance from DᵀA: both forms against float64.
+
+    The direct form is right to 1e-5 of the residual itself; the Gram form to 1e-6 of ‖W‖² only, and its gradient to
+    1e-6 of the largest gradient that weights of this size can give, ‖W‖ times the norm of the other factor.
+    """
+    rng = np.random.default_rng(0)
+    d, a = rng.normal(size=(20, 300)) / 20, rng.normal(size=(20, 200))
+    noise = rng.normal(size=(300, 200))
+    weight = d.T @ a + distance * np.linalg.norm(d.T @ a) / np.linalg.norm(noise) * noise
+    d, a, weight = (array.astype(np.float32) for array in (d, a, weight))
+    size = float(np.vdot(weight, weight))
+
+    def value_and_gradients(gram, dtype):
+        w = weight.astype(dtype)
+
+        def loss(arrays):
+            return losses.layer_residual(*arrays, anp.dot(arrays[1], w.T) if gram else None, w, None, {})
+
+        return value_and_grad(loss)((d.astype(dtype), a.astype(dtype)))
+
+    exact, (by_d, by_a) = value_and_gradients(False, float)
+    assert exact == pytest.approx(distance**2 * float(np.sum((d.T @ a) ** 2)), rel=0.1)
+    direct, gram = (value_and_gradients(form, np.float32) for form in (False, True))
+    assert direct[0] == pytest.approx(exact, rel=1e-3 * max(1e-2, 1e-3 / distance))
+    assert abs(gram[0] - exact) < 1e-6 * size
+    for value, reference, other in zip(gram[1], (by_d, by_a), (a, d), strict=True):
+        assert np.linalg.norm(value - reference) < 1e-6 * size**0.5 * np.linalg.norm(other)
+
+
+@pytest.mark.parametrize("alpha", [20.0, None])
+def test_float32_stays_float32(monkeypatch, alpha):
+    r"""Every value and every derivative on the way: one float64 array would double the cost of all after it."""
+    rng = np.random.default_rng(0)
+    params = mlp.initialise(rng, 7, (6, 5), first_scale=0.5)
+    x, lam = (2 * rng.normal(size=(40, 7))).astype(np.float32), rng.uniform(0, 1, 40).astype(np.float32)
+    y = np.where(np.arange(40) < 20, -1, 1).astype(np.float32)
+    seen = []
+
+    def spy(module, name, array):
+        plain = getattr(module, name)
+
+        def watched(*args):
+            result = plain(*args)
+            seen.append(array(result).dtype)
+            return result
+
+        monkeypatch.setattr(module, name, watched)
+
+    spy(autograd.tracer, "new_box", lambda box: box)  # values
+    spy(autograd.core, "add_outgrads", lambda pair: pair[0])  # derivatives
+
+    def loss(x, lam):
+        return losses.total_loss(params, x, lam, y, alpha, 0.5) + losses.margin_loss(
+            mlp.forward(params, x, alpha)[0], y
+        )
+
+    for argnum in (0, 1):
+        assert grad(loss, argnum)(x, lam).dtype == np.float32
+    assert len(seen) > 100
+    assert set(seen) == {np.dtype(np.float32)}

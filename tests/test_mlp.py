@@ -8,14 +8,14 @@ from minirecon import mlp
 
 
 def weighted_gradient(params, x, coeff, alpha=None):
-    _, inputs, gates = mlp.forward(params, x, alpha)
+    _, inputs, _, gates = mlp.forward(params, x, alpha)
     return flatten(mlp.weighted_gradient(params, inputs, gates, coeff))
 
 
 @given(problems())
 def test_forward_is_the_sum_over_units(problem):
     _, params, x, _, _ = problem
-    phi, inputs, gates = mlp.forward(params, x)
+    phi, inputs, _, gates = mlp.forward(params, x)
     for i, xi in enumerate(x):
         expected, a, z = slow_forward(params, xi)
         np.testing.assert_allclose(phi[i], expected, rtol=1e-10, atol=1e-12)
@@ -79,7 +79,7 @@ def test_biases_in_hidden_layers_end_homogeneity(drawn):
     assert mlp.homogeneity_degree(params) is None
     x = rng.normal(size=(1, params[0].weight.shape[1]))
     phi, doubled = (mlp.forward(unflatten(c * flatten(params), params), x)[0][0] for c in (1, 2))
-    _, inputs, _ = mlp.forward(params, x)
+    _, inputs, *_ = mlp.forward(params, x)
     assume(abs(phi) > 1e-3 and all((a > 0).any() for a in inputs[1:]))
     assert not np.isclose(doubled, 2 ** len(params) * phi, rtol=1e-6)
 
@@ -88,7 +88,7 @@ def test_gates():
     z = np.array([-2.0, -1e-9, 0.0, 1e-9, 2.0])
     np.testing.assert_array_equal(mlp.gate(z), [0, 0, 0, 1, 1])
     np.testing.assert_allclose(mlp.gate(z, 1.5), [1 / (1 + np.exp(3)), 0.5, 0.5, 0.5, 1 / (1 + np.exp(-3))], atol=1e-8)
-    np.testing.assert_array_equal(mlp.sigmoid(np.array([-1e5, 1e5])), [0, 1])  # and no overflow warning
+    np.testing.assert_array_equal(mlp.sigmoid(np.array([-1e5, 1e5]), 1.0), [0, 1])  # and no overflow warning
 
 
 def test_initialise_draws_the_papers_weights():

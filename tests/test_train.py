@@ -109,7 +109,7 @@ def test_alignment_is_the_cosine_with_the_gradient(data):
     one = data._replace(x=data.x[:1, 200:220], y=data.y[:1], x_test=data.x_test[:0], y_test=data.y_test[:0])
     start = mlp.initialise(np.random.default_rng(0), 20, (6,), first_scale=0.3, dtype=float)
     run = train(one, params=start, target_time=1e-9, dtype=float)
-    _, inputs, gates = mlp.forward(start, one.x)
+    _, inputs, _, gates = mlp.forward(start, one.x)
     for layer, g, cosine in zip(start, mlp.weighted_gradient(start, inputs, gates, one.y), run.history["alignment"][0],
                                 strict=True):  # fmt: skip
         theta, direction = flatten([layer]), flatten([g])

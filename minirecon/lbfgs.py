@@ -1,0 +1,107 @@
+r"""The attack without a learning rate: the parameter loss of the paper (section 4) minimised by SciPy's L-BFGS.
+
+It differs from the authors' method in five ways, each of which a trial showed to help:
+1. no learning rate: L-BFGS searches along a line;
+2. λ = λ_min + (λ_max − λ_min) σ(t) stays in its range for every t (m,), and t is the unknown: no lambda loss;
+3. span coordinates: x = u Vᵀ, where V holds the first right singular vectors of W¹. Layer 1 starts from
+   almost nothing, so the rows of W¹ lie in the span of the training data, and so must the candidates;
+4. a margin loss, the complementary slackness that the paper leaves out: all candidates have one margin;
+5. the residuals of the upper layers count for less: most of those weights is their random start, which
+   no sum over training samples can explain.
+"""
+
+import autograd.numpy as np
+import numpy as onp  # the plain one, where nothing is differentiated
+from autograd import value_and_grad
+from autograd.tracer import getval
+from threadpoolctl import ThreadpoolController
+
+from . import losses, mlp
+from .candidates import Reconstruction
+from .checkpoint import Layer
+from .progressbar import History
+
+
+def lbfgs(params, start, y, rng, bar, settings):
+    r"""L-BFGS over the span coordinates u (m, k) and t (m,) together; x = u Vᵀ, λ = λ_min + (λ_max − λ_min) σ(t)."""
+    from scipy.optimize import minimize  # imported here: `import minirecon` need not wait for SciPy
+
+    m, dtype = start.shape[0], start.dtype
+    first, *upper = params
+    v = span(first.weight, settings["span"] or m)  # (d, k)
+    k = v.shape[1]
+    # Φ(u Vᵀ) is the network with W¹V for W¹. Its parameter loss differs from the whole one by the part of
+    # W¹ outside the span, which no candidate in the span can change.
+    reduced = (Layer(np.dot(first.weight, v), first.bias), *upper)
+    history, terms = History(bar), {}
+
+    lam_min, lam_max = settings["lam_min"], settings["lam_max"]
+
+    def split(unknowns):
+        return unknowns[: m * k].reshape(m, k), unknowns[m * k :]
+
+    def multipliers(t):
+        return lam_min + (lam_max - lam_min) * mlp.sigmoid(t, 1.0)
+
+    def loss(unknowns):
+        u, t = unknowns
+        lam = multipliers(t)
+        phi, inputs, z, gates = mlp.forward(reduced, u, settings["alpha"])
+        signals = mlp.backward(reduced, gates, lam * y / m)
+        first_residual, *upper_residuals = losses.layer_residuals(reduced, inputs, z, signals)
+        parts = {
+            "layer 1": first_residual,
+            "upper": settings["upper_weight"] * sum(upper_residuals),
+            "range": losses.range_loss(np.dot(u, v.T)),
+            "margin": settings["margin_weight"] * losses.margin_loss(phi, y),
+        }
+        terms.update({name: float(getval(part)) for name, part in parts.items()})
+        return sum(parts.values())
+
+    loss_and_gradient = value_and_grad(loss)
+
+    # SciPy's L-BFGS works on short vectors with a BLAS of its own. Its threads gain nothing there, and while
+    # they wait they take the cores from NumPy's: one thread outside the loss is three times as fast.
+    blas = ThreadpoolController()
+    threads = max((library["num_threads"] for library in blas.info()), default=1)
+
+    def evaluate(unknowns):
+        with blas.limit(limits=threads):
+            value, (by_u, by_t) = loss_and_gradient(split(unknowns.astype(dtype)))
+        return float(value), onp.concatenate([by_u.ravel(), by_t], dtype=float)  # L-BFGS works in float64
+
+    p = rng.uniform(0, 1, m)  # σ(t): λ starts anywhere in its range
+    point = onp.concatenate([np.dot(start, v).ravel(), onp.log(p / (1 - p))])
+    latest = [point]
+
+    def callback(point):
+        latest[0] = onp.array(point)
+        history.add(terms)
+
+    interrupted, idle = False, 0
+    try:
+        # Rounding in float32, and gates whose derivative is not that of the ReLU, can make a line search
+        # fail; a new search, which forgets the old curvature, goes on. It ends when that brings nothing.
+        while idle < 3 and (left := settings["iterations"] - len(history.rows)) > 0:
+            options = {"maxiter": left, "maxfun": 20 * left, "ftol": 0, "gtol": 0, "maxls": 40}
+            with blas.limit(limits=1):
+                minimize(evaluate, latest[0], (), "L-BFGS-B", True, callback=callback, options=options)
+            gained = left - (settings["iterations"] - len(history.rows))
+            idle = idle + 1 if gained < 3 else 0
+    except KeyboardInterrupt:
+        interrupted = True  # L-BFGS only goes down, so the latest point is the best
+    if not history.rows and not interrupted:
+        raise ValueError("no step from the start lowers the loss; expected weights of a trained network")
+    u, t = split(latest[0].astype(dtype))
+    x, start = np.dot(u, v.T), np.dot(np.dot(start, v), v.T)
+    return Reconstruction(x, multipliers(t), y, start, history.arrays(), interrupted)
+
+
+def span(weight, k):
+    r"""First k right singular vectors of the first layer's weight (out, d): (d, k), at most min(out, d).
+
+    Trained from a tiny start by gradient descent, W¹ = Σᵢ λᵢyᵢ dᵢ xᵢᵀ: its rows are sums of samples.
+    Derived for this project from the stationarity condition, arXiv 2206.07758, section 3.
+    """
+    _, _, vt = onp.linalg.svd(weight.astype(float), full_matrices=False)
+    return vt[:k].T.astype(weight.dtype)
