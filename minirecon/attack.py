@@ -11,6 +11,7 @@ import numpy as np
 
 from . import checkpoint, memory, progressbar
 from .lbfgs import lbfgs
+from .refine import ITERATIONS, check_samples, refine
 from .sgd import sgd
 
 SETTINGS = {
@@ -23,6 +24,7 @@ SETTINGS = {
         "span": None,  # number of singular vectors; None: as many as candidates
         "margin_weight": 1.0,
         "upper_weight": 0.1,  # of the residuals of layers 2 … L; layer 1 counts 1
+        "samples": None,  # number of training samples, where it is known: refine the candidates to so many
     },
     # the authors' best run on MNIST, from their published notebooks
     "sgd": {
@@ -70,9 +72,17 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype)
     name = progress if isinstance(progress, str) else "attack"
     run = lbfgs if optimizer == "lbfgs" else sgd
+    samples = settings.get("samples")
+    if samples:
+        check_samples(params, samples, m)
     # losses that overflow are reported as an error of their own
-    with progressbar.bar(settings["iterations"], name, progress) as bar, np.errstate(all="ignore"), memory.kept():
-        return run(params, start, y, rng, bar, settings)
+    with np.errstate(all="ignore"), memory.kept():
+        with progressbar.bar(settings["iterations"], name, progress) as bar:
+            rec = run(params, start, y, rng, bar, settings)
+        if samples and not rec.interrupted:
+            with progressbar.bar(ITERATIONS, "refine", progress) as bar:
+                rec = refine(params, rec, samples, settings["alpha"], bar)
+    return rec
 
 
 def complete(optimizer, given):
@@ -92,7 +102,7 @@ def complete(optimizer, given):
         is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
         if value is not None and not (0 < value < np.inf or (is_weight and value == 0)):
             raise ValueError(f"{name} = {value}: expected a positive number")
-        if name in ("iterations", "span") and not isinstance(value, numbers.Integral | None):
+        if name in ("iterations", "span", "samples") and not isinstance(value, numbers.Integral | None):
             raise ValueError(f"{name} = {value}: expected a whole number")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")

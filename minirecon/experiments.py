@@ -22,8 +22,8 @@ class Demo(NamedTuple):
 # The settings were chosen on these very nets, for the demo to be clear; other seeds and nets are in docs/.
 # span: 18 singular values of each W¹ stand out of its start, random numbers of scale 1e-4.
 DEMOS = {
-    "mnist": Demo("mnist-n20.pth", n=20, m=60, settings={"span": 20}),
-    "cifar10": Demo("cifar10-n20.pth", n=20, m=60, settings={"span": 20}),
+    "mnist": Demo("mnist-n20.pth", n=20, m=60, settings={"span": 20, "iterations": 300, "samples": 20}),
+    "cifar10": Demo("cifar10-n20.pth", n=20, m=60, settings={"span": 20, "iterations": 300, "samples": 20}),
     "colours": Demo("colours-n20.pth", n=20, m=100, settings={"alpha": 500.0, "upper_weight": 1.0}),
     "circle": Demo("circle-n20.pth", n=20, m=100, settings={"start_scale": 0.7, "iterations": 300}),
 }
