@@ -64,7 +64,7 @@ def _parser():
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument(
-        "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS-B (default), or the authors' SGD"
+        "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS (default), or the authors' SGD"
     )
     sub.add_argument("--iterations", type=int, help="default 600, for sgd 50000")
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")

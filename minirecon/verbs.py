@@ -6,8 +6,8 @@ from pathlib import Path
 from .report import Run
 
 DEMO_TEXT = (
-    "A network was trained on {n} samples of {case}. The attack is given its weights, {weights}, and nothing "
-    "else. Gradient descent drives weights towards a weighted sum of gradients at the training samples, "
+    "A network was trained on {n} samples of {case}. The attack is given its weights, {weights},{also} and "
+    "nothing else. Gradient descent drives weights towards a weighted sum of gradients at the training samples, "
     "θ = Σ λᵢ yᵢ ∇Φ(xᵢ). Solve that for the samples x and the multipliers λ, and training data appears."
 )
 
@@ -17,7 +17,9 @@ def demo(args):
     from . import attack, experiments
 
     preset = experiments.DEMOS[args.case]
-    intro = textwrap.fill(DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case), 79) + "\n"
+    also = f" the number {preset.n}," if "samples" in preset.settings else ""
+    text = DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case, also=also)
+    intro = textwrap.fill(text, 79) + "\n"
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
     with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config, intro) as run:

@@ -152,9 +152,7 @@ def command(*arguments):
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", code, "minirecon", *arguments], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return {"seconds": round(time.perf_counter() - start, 2), "peak_mb": round(float(done.stdout.split()[-1]), 1)}
 
 
