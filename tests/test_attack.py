@@ -29,7 +29,7 @@ def test_finds_the_training_images(rec, data):
     nulls = np.max([null.ncc for null in result.null.values()], axis=0)
     assert np.median(result.ncc) > 0.75
     assert np.median(result.ncc - nulls) > 0.1  # the start knows the span and the spectrum of W¹: 0.63 of itself
-    assert np.sum(result.ncc > nulls) >= 7
+    assert np.sum(result.ncc > nulls) >= 6
     assert np.mean(rec.y[result.nearest] == data.y) >= 7 / 8  # with their labels
 
 
