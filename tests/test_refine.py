@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import slope
 
-from minirecon import Layer, attack, load, load_dataset, mlp, ncc, reconstruct, refine
+from minirecon import Layer, attack, load, load_dataset, losses, mlp, ncc, reconstruct, refine
 from minirecon.candidates import Reconstruction
 from minirecon.datasets import data_file
 from minirecon.progressbar import bar
@@ -43,6 +43,8 @@ def test_refinement_finds_the_training_set_again(mnist):
     assert np.median(after) > 0.98
     assert np.sum(after > 0.9) >= 18
     assert refined.lam.max() <= 100 * refined.lam.min()  # within a factor of ten of the middle one
+    residual = losses.residual(params, refined.x, refined.lam, refined.y)["per_layer"][0]
+    assert residual < 0.1 * mlp.square_norm(params[:1])  # λ on the scale of the mean over samples
 
 
 def test_ctrl_c_keeps_what_the_refinement_has(mnist, interrupt):
