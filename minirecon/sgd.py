@@ -32,7 +32,7 @@ def sgd(params, x, y, rng, bar, settings, state):
     best, lowest, interrupted = (x, lam), np.inf, False
     if saved := state.load(history):
         x, lam, velocity_x, velocity_lam = (saved[name] for name in ("x", "lam", "velocity_x", "velocity_lam"))
-        best, lowest = (saved["best_x"], saved["best_lam"]), saved["lowest"][()]
+        best, lowest = (saved["best_x"], saved["best_lam"]), saved["lowest"]
     try:
         for step in range(len(history.rows), settings["iterations"]):
             value, (gradient_x, gradient_lam) = loss_and_gradient((x, lam))

@@ -259,14 +259,23 @@ def test_an_interrupted_attack_goes_on_bit_for_bit(params, segments, interrupt, 
 
 
 def test_sgds_best_is_saved_with_it(params, segments, interrupt, tmp_path):
-    r"""Ctrl-C right after going on returns the best of all steps, also of those before the save."""
+    r"""Ctrl-C four steps after going on returns the best of all steps, also of those before the save."""
     options = {**SHORT, "optimizer": "sgd", "iterations": 45, "lr_x": 1.0, "checkpoint": tmp_path / "state.npz"}
-    calls = interrupt(31)
+    calls = interrupt(35)
     first = reconstruct(params, **options)
     total = sum(first.history.values())
     assert np.argmin(total) < 29
     calls[:] = [None] * 30
     assert_same(reconstruct(params, **options), first)
+
+
+def test_a_converged_attack_stays_converged(params, tmp_path, interrupt):
+    calls, options = interrupt(-1), {"m": 4, "iterations": 500, "checkpoint": tmp_path / "state.npz"}
+    whole = reconstruct(params, **options)
+    assert len(whole.history["margin"]) < 500
+    calls.clear()
+    assert_same(reconstruct(params, **options), whole)
+    assert not calls
 
 
 def test_a_killed_attack_goes_on_bit_for_bit(params, tmp_path):
