@@ -9,7 +9,8 @@ import numbers
 
 import numpy as np
 
-from . import checkpoint, memory, progressbar
+from . import memory, progressbar, resume
+from .checkpoint import cast, check
 from .lbfgs import lbfgs
 from .refine import ITERATIONS, check_samples, refine
 from .sgd import sgd
@@ -39,7 +40,9 @@ SETTINGS = {
 }
 
 
-def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", progress=False, **settings):
+def reconstruct(
+    params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", progress=False, checkpoint=None, **settings
+):
     r"""Reconstruct training samples from the weights of a network.
 
     Parameters
@@ -50,6 +53,9 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     optimizer : "lbfgs", or "sgd" for the authors' method
     dtype : "float32" or "float64", in which losses and gradients are computed
     progress : show a progress line on standard error; a string is the name it goes by
+    checkpoint : a path (.npz) to save the state of the attack to, every 100 iterations (1000 of "sgd"). If it
+        is there already, the attack goes on from it, with the same result bit for bit as if it had never been
+        cut short. It stays there: remove it when the result is safe
     settings : instead of the defaults in `SETTINGS[optimizer]`
 
     Returns
@@ -59,14 +65,17 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     Raises
     ------
     CheckpointError : weights with NaN, shapes that do not chain, or more than one output
-    ValueError : an unknown optimizer or setting, a value out of range, or a loss that is no longer finite
+    ValueError : an unknown optimizer or setting, a value out of range, a loss that is no longer finite, or a
+        checkpoint in no folder, damaged, or saved by another attack
     """
     settings = complete(optimizer, settings)
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype = {dtype!r}: expected 'float32' or 'float64'")
     if not isinstance(m, numbers.Integral) or m < 2:
         raise ValueError(f"m = {m}: expected a whole number of at least 2 candidates, one of each label")
-    params = checkpoint.cast(checkpoint.check(params, outputs=1), dtype)
+    params = check(params, outputs=1)
+    state = resume.State(checkpoint, resume.identity(params, m, seed, optimizer, dtype, settings))
+    params = cast(params, dtype)
     rng = np.random.default_rng(seed)
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype)
@@ -78,7 +87,7 @@ def reconstruct(params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", pro
     # losses that overflow are reported as an error of their own
     with np.errstate(all="ignore"), memory.kept():
         with progressbar.bar(settings["iterations"], name, progress) as bar:
-            rec = run(params, start, y, rng, bar, settings)
+            rec = run(params, start, y, rng, bar, settings, state)
         if samples and not rec.interrupted:
             with progressbar.bar(ITERATIONS, "refine", progress) as bar:
                 rec = refine(params, rec, samples, settings["alpha"], bar)

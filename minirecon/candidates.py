@@ -18,6 +18,7 @@ class Reconstruction(NamedTuple):
         enter its sum. For "sgd" they are parameter, lambda, range; for "lbfgs" the parameter loss in two
         parts, "layer 1" and "upper" (the other layers), then range and margin
     interrupted : bool, whether Ctrl-C ended it
+    run : (m,) int, which of several attacks each candidate came from; None if there was one
     """
 
     x: np.ndarray
@@ -26,17 +27,20 @@ class Reconstruction(NamedTuple):
     start: np.ndarray | None = None
     history: dict = {}  # noqa: RUF012  (read only)
     interrupted: bool = False
+    run: np.ndarray | None = None
 
 
-def save_candidates(rec, path):
-    r"""Write x, lam, y and start to `path` (.npz), whole or not at all."""
-    arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start}
+def save_candidates(rec, path, **more):
+    r"""Write x, lam, y, start and run, and `more` arrays, to `path` (.npz), whole or not at all."""
+    arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start, "run": rec.run, **more}
     with checkpoint.atomic(path) as temporary:
         np.savez(temporary, **{name: array for name, array in arrays.items() if array is not None})
 
 
 def load_candidates(path):
-    r"""Read x (m, d), lam (m,), y (m,) and, if it is there, start (m, d): a Reconstruction without history.
+    r"""Read x (m, d), lam (m,), y (m,) and, if they are there, start (m, d) and run (m,).
+
+    Returns a Reconstruction without history.
 
     Raises ValueError for a missing or damaged file, or arrays that are not these.
     """
@@ -44,7 +48,7 @@ def load_candidates(path):
     missing = {"x", "lam", "y"} - set(arrays)
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(sorted(missing))}; expected x, lam and y")
-    x, lam, y, start = (arrays.get(name) for name in ("x", "lam", "y", "start"))
+    x, lam, y, start, run = (arrays.get(name) for name in ("x", "lam", "y", "start", "run"))
     expected = {"x": (x, "(m, d)", x.ndim == 2 and x.size > 0)}
     expected |= {name: (arrays[name], x.shape[:1], arrays[name].shape == x.shape[:1]) for name in ("lam", "y")}
     if start is not None:
@@ -56,4 +60,6 @@ def load_candidates(path):
             raise ValueError(f"{path}: {name}, of type {array.dtype}, holds other than finite floats")
     if not np.isin(y, (-1, 1)).all():
         raise ValueError(f"{path}: y holds other labels than −1 and +1")
-    return Reconstruction(x, lam, y, start)
+    if run is not None and (run.shape != lam.shape or not np.issubdtype(run.dtype, np.integer)):
+        raise ValueError(f"{path}: run of shape {run.shape} and type {run.dtype}; expected {lam.shape}, whole numbers")
+    return Reconstruction(x, lam, y, start, run=run)

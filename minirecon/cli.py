@@ -75,6 +75,10 @@ def _parser():
         metavar="NAME=NUMBER",
         help="another setting, as in alpha=50; may be repeated (default: those that the run prints first)",
     )
+    sub.add_argument("--runs", type=int, default=1, help="how many, from different starts (default %(default)s)")
+    sub.add_argument("--jobs", type=int, help="runs at a time on this machine (default: one on each core)")
+    sub.add_argument("--scheduler", metavar="TCP", help="address of a Dask cluster for the runs: tcp://host:port")
+    sub.add_argument("--resume", action="store_true", help="go on with an attack that was cut short in this folder")
 
     sub = verb("score", verbs.score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")

@@ -119,18 +119,32 @@ def candidates(x, y, lam, class_names=("−1", "+1")):
     if len(order) > MOST_CANDIDATES:  # the same number of each label
         half = MOST_CANDIDATES // 2
         order = np.concatenate([order[y[order] < 0][:half], order[y[order] > 0][:half]])
-    rows = -(-len(order) // COLUMNS)
+    titles = [f"{class_names[int(y[i] > 0)]}, λ {lam[i]:.2f}" for i in order]
+    title = f"{len(order)} of {len(x)} candidates (label, multiplier λ), the mean image not added"
+    return _grid(x[order], shape, titles, title)
+
+
+def consensus(x, y, support, class_names=("−1", "+1")):
+    r"""What several runs agree on (the first 40), as `candidates` shows it. None if x has no image shape."""
+    shape, count = image_shape(x.shape[1]), min(len(x), 40)
+    if shape is None:
+        return None
+    titles = [f"{class_names[int(y[i] > 0)]}, {support[i]:.0%}" for i in range(count)]
+    title = f"What the runs agree on: {count} of {len(x)} groups of candidates (label, share of the other runs)"
+    return _grid(x[:count], shape, titles, title)
+
+
+def _grid(x, shape, titles, title):
+    rows = -(-len(x) // COLUMNS)
     figure = Figure(figsize=(10, 1.12 * rows + 0.9), layout="constrained")
-    grid = figure.subplots(rows, COLUMNS, squeeze=False)
-    images = stretch(x[order].astype(float))
-    for place, axes in enumerate(grid.ravel()):
+    images = stretch(x.astype(float))
+    for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).ravel()):
         axes.set_axis_off()
-        if place < len(order):
+        if place < len(x):
             axes.set_axis_on()
             _show(axes, images[place], shape)
-            label = class_names[int(y[order[place]] > 0)]
-            axes.set_title(f"{label}, λ {lam[order[place]]:.2f}", fontsize=8)
-    figure.suptitle(f"{len(order)} of {len(x)} candidates (label, multiplier λ), the mean image not added", fontsize=11)
+            axes.set_title(titles[place], fontsize=8)
+    figure.suptitle(title, fontsize=11)
     return figure
 
 

@@ -23,5 +23,10 @@ class History:
         self.bar.set_postfix_str(" ".join(f"{name} {value:.2g}" for name, value in terms.items()), refresh=False)
         self.bar.update()
 
+    def restore(self, arrays):
+        r"""The inverse of `arrays`: an attack that goes on has made these iterations already."""
+        self.rows = [dict(zip(arrays, map(float, row), strict=True)) for row in zip(*arrays.values(), strict=True)]
+        self.bar.update(len(self.rows))
+
     def arrays(self):
         return {name: np.array([row[name] for row in self.rows]) for name in (self.rows or [{}])[0]}

@@ -68,18 +68,38 @@ class Run:
         self.draw("losses", figures.loss_history(rec.history))
         residual = losses.residual(params, rec.x, rec.lam, rec.y)
         done = len(next(iter(rec.history.values()), []))
-        self.results |= {"m": len(rec.x), "residual": residual, "iterations": done, "interrupted": rec.interrupted}
+        length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
+        self.results |= {"m": len(rec.x), "residual": residual, **length, "interrupted": rec.interrupted}
         norms = [mlp.square_norm([layer]) for layer in checkpoint.cast(params, float)]
         parts = [f"{part:.3g} of {norm:.3g}" for part, norm in zip(residual["per_layer"], norms, strict=True)]
         if rec.interrupted:
-            print("interrupted: keeping the best candidates so far")
-        elif done < self.results["config"]["iterations"]:
+            print(f"interrupted: keeping the {'best candidates so far' if rec.run is None else 'runs that are done'}")
+        elif rec.run is None and done < self.results["config"]["iterations"]:
             print("converged: no further step lowered the loss")
+        what = " ".join(f"{count} {name}" for name, count in length.items())
         print(
-            f"{done} iterations. KKT residual ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
+            f"{what}. KKT residual ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
             f"{residual['relative']:.1%} of\n‖θ‖²; by layer {', '.join(parts)}.\n"
             "What a layer keeps of its random start, no sum over samples explains."
         )
+
+    def write_consensus(self, rec):
+        r"""Write, draw and print what several runs agree on."""
+        from . import consensus, figures
+
+        agreed = consensus.consensus(rec)
+        consensus.save_consensus(agreed, self.out / "consensus.npz")
+        self.draw("consensus", figures.consensus(*agreed))
+        shares = ", ".join(f"{sum(agreed.support >= least)} by {least:.0%}" for least in consensus.SUPPORT[1:])
+        print(f"{len(agreed.x)} groups of candidates that are alike; found by that share of the other runs,\n{shares}.")
+
+    def write_agreement(self, rec, data):
+        r"""Print how right it is what several runs agree on, beside their starts as a null baseline."""
+        from . import consensus
+
+        both = [consensus.evaluate(consensus.consensus(each), data) for each in (rec, rec._replace(x=rec.start))]
+        self.results["consensus"] = {"candidates": both[0], "start": both[1]}
+        print(f"\n{consensus.table(*both)}\nRight is an NCC above 0.8 with a training image.")
 
     def write_score(self, score, data, m):
         r"""Draw and print a Score or PointScore, beside its null baselines."""
@@ -105,8 +125,8 @@ class Run:
                 "noisy candidates lack. It does not tell them from chance here; NCC does."
             )
 
-    def finish(self, **results):
-        r"""Write results.json, and print where everything is."""
+    def finish(self, spent=(), **results):
+        r"""Write results.json, remove files that are `spent` once it is there, and print where everything is."""
         from .checkpoint import atomic
 
         self.results |= {
@@ -117,6 +137,8 @@ class Run:
         self.results |= results
         with atomic(self.out / "results.json") as temporary:
             Path(temporary).write_text(json.dumps(self.results, indent=1, allow_nan=False) + "\n")
+        for path in spent:
+            path.unlink(missing_ok=True)
         files = ", ".join(sorted(path.name for path in self.out.iterdir() if path.is_file()))
         print(f"\nTook {self.results['seconds']:.0f} s. Wrote to {self.out}:")
         print(textwrap.fill(files, 79, initial_indent="  ", subsequent_indent="  "))

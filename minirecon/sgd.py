@@ -11,8 +11,10 @@ from . import losses
 from .candidates import Reconstruction
 from .progressbar import History
 
+SEGMENT = 1000  # iterations from one save to the next (resume.py)
 
-def sgd(params, x, y, rng, bar, settings):
+
+def sgd(params, x, y, rng, bar, settings, state):
     r"""Gradient descent with momentum on `losses.total_loss`, PyTorch's rule: v ← 0.9 v + ∇, x ← x − lr v."""
     start, m, dtype = x, len(x), x.dtype
     lam = rng.uniform(0, 1, m).astype(dtype)
@@ -28,8 +30,11 @@ def sgd(params, x, y, rng, bar, settings):
     loss_and_gradient = value_and_grad(loss)
     velocity_x, velocity_lam = np.zeros_like(x), np.zeros_like(lam)
     best, lowest, interrupted = (x, lam), np.inf, False
+    if saved := state.load(history):
+        x, lam, velocity_x, velocity_lam = (saved[name] for name in ("x", "lam", "velocity_x", "velocity_lam"))
+        best, lowest = (saved["best_x"], saved["best_lam"]), saved["lowest"]
     try:
-        for _ in range(settings["iterations"]):
+        for step in range(len(history.rows), settings["iterations"]):
             value, (gradient_x, gradient_lam) = loss_and_gradient((x, lam))
             history.add(terms)
             if value < lowest:
@@ -38,6 +43,9 @@ def sgd(params, x, y, rng, bar, settings):
             velocity_lam = momentum * velocity_lam + gradient_lam
             x = x - settings["lr_x"] * velocity_x
             lam = lam - settings["lr_lam"] * velocity_lam
+            if (step + 1) % SEGMENT == 0:
+                now = {"x": x, "lam": lam, "velocity_x": velocity_x, "velocity_lam": velocity_lam}
+                state.save(history, **now, best_x=best[0], best_lam=best[1], lowest=lowest)
     except KeyboardInterrupt:
         (x, lam), interrupted = best, True
     return Reconstruction(x, lam, y, start, history.arrays(), interrupted)

@@ -73,11 +73,45 @@ def attack(args):
         given["iterations"] = args.iterations
     config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
     config |= attack.complete(args.optimizer, given)
+    if args.runs != 1:
+        return _attacks(args, params, config)
+    if args.jobs is not None or args.scheduler is not None:
+        raise ValueError("--jobs and --scheduler are for more than one run; expected --runs 2 or more")
     out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
-        rec = attack.reconstruct(params, seed=args.seed, progress=True, **config)
+        state = run.out / "state.npz"
+        if not args.resume:
+            state.unlink(missing_ok=True)
+        rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
         run.write_candidates(params, rec)
+        if rec.interrupted:
+            print("The same command with --resume goes on.")
+        run.finish(spent=() if rec.interrupted else (state,))
+
+
+def _attacks(args, params, config):
+    from . import restarts
+
+    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
+    with Run("attack", out, args.seed, {"weights": args.weights, "runs": args.runs, **config}) as run:
+        folder = run.out / "runs"
+        if not args.resume:
+            for old in folder.glob("run-*.npz"):
+                old.unlink()
+        where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": folder}
+        rec = restarts.restarts(params, runs=args.runs, seed=args.seed, progress=True, **where, **config)
+        run.write_candidates(params, rec)
+        if rec.interrupted:
+            print("The same command with --resume goes on.")
+        _where_possible(run.write_consensus, rec)
         run.finish()
+
+
+def _where_possible(write, *args):
+    try:
+        write(*args)
+    except ValueError as reason:  # points, or one run
+        print(f"No consensus: {reason}.")
 
 
 def score(args):
@@ -90,6 +124,8 @@ def score(args):
     config = {"dir": args.dir, "against": args.against, "n": args.n}
     with Run("score", args.out or Path(args.dir) / "score", args.seed, config) as run:
         run.write_score(score, data, len(rec.x))
+        if rec.run is not None and rec.start is not None:
+            _where_possible(run.write_agreement, rec, data)
         run.finish(m=len(rec.x))
 
 

@@ -1,11 +1,28 @@
+import errno
 import inspect
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 from autograd import grad
 from strategies import flatten
 
-from minirecon import CheckpointError, Layer, attack, lbfgs, load_dataset, losses, mlp, reconstruct, score, train
+from minirecon import (
+    CheckpointError,
+    Layer,
+    attack,
+    lbfgs,
+    load_dataset,
+    losses,
+    mlp,
+    reconstruct,
+    save,
+    score,
+    sgd,
+    train,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +227,137 @@ def test_params_are_left_as_they_were(params):
     before = flatten(params).copy()
     reconstruct(params, m=4, iterations=3)
     np.testing.assert_array_equal(flatten(params), before)
+
+
+SHORT = {"m": 6, "seed": 3}
+
+
+@pytest.fixture
+def segments(monkeypatch):
+    r"""Short ones, so that a short attack is saved several times."""
+    for module in (lbfgs, sgd):
+        monkeypatch.setattr(module, "SEGMENT", 10)
+
+
+def assert_same(one, two):
+    for name in ("x", "lam", "y", "start"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    assert list(one.history) == list(two.history)
+    for name, values in one.history.items():
+        np.testing.assert_array_equal(values, two.history[name])
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "sgd"])
+def test_an_interrupted_attack_goes_on_bit_for_bit(params, segments, interrupt, tmp_path, optimizer):
+    r"""Twice interrupted; the learning rate makes SGD overshoot, so that its best is not its last."""
+    options = {**SHORT, "optimizer": optimizer, "iterations": 45, **({"lr_x": 1.0} if optimizer == "sgd" else {})}
+    whole = reconstruct(params, **options)
+    path = tmp_path / "state.npz"
+    calls, saved = interrupt(22), [0]
+    for _ in range(2):
+        rec = reconstruct(params, checkpoint=path, **options)
+        assert rec.interrupted
+        assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]  # still there, and nothing beside it
+        saved.append(len(np.load(path)[f"history {next(iter(rec.history))}"]))
+        assert saved[-2] < saved[-1] <= len(next(iter(rec.history.values()))) < 45
+        assert saved[-1] % 10 == 0
+        calls.clear()
+    calls[:] = [None] * 22
+    rec = reconstruct(params, checkpoint=path, **options)
+    assert not rec.interrupted
+    assert 0 < len(calls) - 22 < 50  # it did not begin anew
+    assert_same(rec, whole)
+    calls.clear()
+    assert_same(reconstruct(params, checkpoint=path, **options), whole)
+    assert len(calls) <= 5  # a finished one has next to nothing left to do
+
+
+def test_sgds_best_is_saved_with_it(params, segments, interrupt, tmp_path):
+    r"""Ctrl-C four steps after going on returns the best of all steps, also of those before the save."""
+    options = {**SHORT, "optimizer": "sgd", "iterations": 45, "lr_x": 1.0, "checkpoint": tmp_path / "state.npz"}
+    calls = interrupt(35)
+    first = reconstruct(params, **options)
+    total = sum(first.history.values())
+    assert np.argmin(total) < 29
+    calls[:] = [None] * 30
+    assert_same(reconstruct(params, **options), first)
+
+
+def test_a_converged_attack_stays_converged(params, tmp_path, interrupt):
+    calls, options = interrupt(-1), {"m": 4, "iterations": 500, "checkpoint": tmp_path / "state.npz"}
+    whole = reconstruct(params, **options)
+    assert len(whole.history["margin"]) < 500
+    calls.clear()
+    assert_same(reconstruct(params, **options), whole)
+    assert not calls
+
+
+def test_a_killed_attack_goes_on_bit_for_bit(params, tmp_path):
+    r"""SIGKILL, in another process, after the first save; with segments as they are."""
+    save(params, tmp_path / "net.npz")
+    code = (
+        "import minirecon as mr; params = mr.load('net.npz')\n"
+        "mr.reconstruct(params, m=6, seed=3, iterations=250, checkpoint='state.npz')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+    while not (tmp_path / "state.npz").exists():
+        assert process.poll() is None, "it ended before it had saved"
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    options = {**SHORT, "iterations": 250}
+    assert len(np.load(tmp_path / "state.npz")["history margin"]) in (100, 200)
+    assert_same(reconstruct(params, checkpoint=tmp_path / "state.npz", **options), reconstruct(params, **options))
+
+
+def test_a_full_disk_leaves_the_last_good_state(params, segments, tmp_path, monkeypatch):
+    path, options = tmp_path / "state.npz", {**SHORT, "iterations": 25}
+    whole, savez, good = reconstruct(params, **options), np.savez, []
+
+    def full(file, **arrays):
+        if good:
+            file.write(b"PK half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        savez(file, **arrays)
+        good.append(True)
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        reconstruct(params, checkpoint=path, **options)
+    assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
+    assert len(np.load(path)["history margin"]) == 10
+    monkeypatch.setattr(np, "savez", savez)
+    assert_same(reconstruct(params, checkpoint=path, **options), whole)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"m": 8}, "with m = 6; expected 8"),
+        ({"seed": 4}, "with seed = 3; expected 4"),
+        ({"seed": np.random.default_rng(3)}, r"with seed = 3; expected \w{8}…"),
+        ({"dtype": "float64"}, "with dtype = float32; expected float64"),
+        ({"optimizer": "sgd"}, "with optimizer = lbfgs; expected sgd"),
+        ({"alpha": 99.5}, r"with alpha = 150\.0; expected 99\.5"),
+        ({"weights": 2}, r"with weights = \w{8}…; expected \w{8}…"),
+    ],
+)
+def test_refuses_the_state_of_another_attack(params, tmp_path, other, message):
+    path = tmp_path / "state.npz"
+    reconstruct(params, checkpoint=path, iterations=5, **SHORT)
+    params = tuple(Layer(layer.weight * other.get("weights", 1), layer.bias) for layer in params)
+    other.pop("weights", None)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=rf"state\.npz: saved by another attack, {message}"):
+        reconstruct(params, checkpoint=path, **{"iterations": 5, **SHORT, **other})
+    assert path.read_bytes() == before
+
+
+def test_refuses_a_damaged_state(params, tmp_path):
+    path = tmp_path / "state"  # without an ending
+    reconstruct(params, checkpoint=path, iterations=5, **SHORT)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"state: not a readable \.npz archive of an attack's state"):
+        reconstruct(params, checkpoint=path, iterations=5, **SHORT)
+    with pytest.raises(ValueError, match=r"checkpoint = nowhere/state\.npz: no such folder"):
+        reconstruct(params, checkpoint="nowhere/state.npz", iterations=5, **SHORT)

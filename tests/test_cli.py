@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from minirecon import Layer, cli, load, load_dataset, save, score, train
+from minirecon import Layer, cli, lbfgs, load, load_dataset, save, score, train
 from minirecon.candidates import load_candidates
 
 DESIGN_KEYS = {"command", "config", "seed", "versions", "seconds", "peak_mb"}
@@ -169,6 +169,7 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, inte
     result = results(anywhere / "out")
     assert result["interrupted"] is True
     assert 10 < result["iterations"] < 50
+    assert "The same command with --resume goes on." in out
     calls[:] = []
     status, out, _ = run(capsys, "train", "mnist", "--hidden", "10", "--first-scale", "0.1", "--out", "trained")
     assert status == 0
@@ -179,6 +180,38 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, inte
     assert status == 130
     assert err.splitlines()[-1] == "minirecon train: interrupted before there was anything to keep"
     assert not (anywhere / "nothing").exists()
+
+
+def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
+    r"""Interrupted after a save; another attack's state is refused and left alone; then to the end."""
+    monkeypatch.setattr(lbfgs, "SEGMENT", 10)
+    args = ["attack", weights, "--m", 4, "--iterations", 45]
+    assert run(capsys, *args, "--out", "whole")[0] == 0
+    assert not (anywhere / "whole" / "state.npz").exists()
+    calls = interrupt(32)
+    assert run(capsys, *args, "--out", "out")[0] == 0
+    assert results(anywhere / "out")["interrupted"] is True
+    state = anywhere / "out" / "state.npz"
+    assert len(np.load(state)["history margin"]) == 10
+    status, _, err = run(capsys, *args, "--out", "out", "--resume", "--set", "alpha=99.5")
+    assert status == 2
+    assert err.splitlines()[-1].endswith("state.npz: saved by another attack, with alpha = 150.0; expected 99.5")
+    assert len(np.load(state)["history margin"]) == 10
+    kept = state.read_bytes()
+    calls[:] = [None] * 32
+    assert run(capsys, *args, "--out", "out", "--resume")[0] == 0
+    assert len(calls) < 32 + 45  # the last 35 steps
+    assert not state.exists()
+    one, two = (load_candidates(anywhere / folder / "candidates.npz") for folder in ("whole", "out"))
+    for name in ("x", "lam"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    one, two = (results(anywhere / folder) for folder in ("whole", "out"))
+    assert one["residual"] == two["residual"]
+    assert one["iterations"] == two["iterations"]
+    state.write_bytes(kept)
+    calls.clear()
+    run(capsys, *args, "--out", "out")
+    assert len(calls) == 32  # without --resume it begins anew
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+r"""Many attacks from different random starts, side by side on one machine or a cluster.
+
+The paper (appendix) pools the candidates of many runs with different settings; this pools those of a few runs
+that differ in their start alone. What they agree on is in consensus.py.
+"""
+
+import contextlib
+import json
+import numbers
+import threading
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from . import attack, progressbar, resume
+from .candidates import Reconstruction, load_candidates, save_candidates
+from .checkpoint import check, read_npz
+
+PATIENCE = 10  # seconds to wait for a cluster
+LOCK = threading.Lock()
+
+
+def restarts(
+    params, m, runs, *, seed=0, jobs=None, scheduler=None, folder=None, progress=False,
+    optimizer="lbfgs", dtype="float32", **settings,
+):  # fmt: skip
+    r"""Reconstruct from `runs` random starts: run r is `attack.reconstruct` with the seed `seed` + r.
+
+    Each run has one BLAS thread, whatever `jobs` and the cluster are, so that they change nothing in the result.
+
+    Parameters
+    ----------
+    params, m, progress, optimizer, dtype, settings : as in `attack.reconstruct`
+    runs : int, 1 or more
+    seed : int
+    jobs : int, processes at a time on this machine; None for one on each core
+    scheduler : the address of a Dask scheduler, tcp://host:port, whose workers do the runs instead. They need
+        this version of minirecon; a worker that is lost has its runs done again by another
+    folder : where each run that is done is written to, run-000.npz, …, as `save_candidates` does. Runs that are
+        there already are not done again, and local ones go on from where they were cut short
+
+    Returns
+    -------
+    Reconstruction with the candidates of all runs (m · runs of them), `run` says which run each came from, and
+    no history. Ctrl-C ends it early with those of the runs that are done.
+
+    Raises
+    ------
+    CheckpointError, ValueError : as in `attack.reconstruct`, for other values of the above, for files in
+        `folder` that other attacks have saved, or if no cluster answers at `scheduler`
+    OSError : a process was killed, by the system for its memory for instance
+    KeyboardInterrupt : Ctrl-C came before any run was done
+    """
+    for name, value, least in (("runs", runs, 1), ("jobs", 1 if jobs is None else jobs, 1), ("seed", seed, 0)):
+        if not isinstance(value, numbers.Integral) or value < least:
+            raise ValueError(f"{name} = {value}: expected a whole number, {least} or more")
+    if scheduler is not None and jobs is not None:
+        raise ValueError(f"jobs = {jobs} with scheduler = {scheduler}: expected one; a cluster has as many as workers")
+    params = check(params, outputs=1)
+    settings = attack.complete(optimizer, settings)
+    if folder:
+        Path(folder).mkdir(exist_ok=True)
+    identities = [resume.identity(params, m, seed + r, optimizer, dtype, settings) for r in range(runs)]
+    done, tasks = {}, []
+    for r, identity in enumerate(identities):
+        path, state = _paths(folder, r)
+        if path and path.exists():
+            done[r] = _load(path, identity)
+        else:
+            options = {"m": m, "seed": seed + r, "optimizer": optimizer, "dtype": dtype, **settings}
+            tasks.append((r, {**options, "checkpoint": None if scheduler else state}))
+    name, interrupted = progress if isinstance(progress, str) else "attack", False
+    results = _cluster(params, tasks, scheduler) if scheduler else _local(params, tasks, jobs)
+    with progressbar.bar(runs, name, progress) as bar, contextlib.closing(results):
+        try:
+            _count(bar, len(done), runs)
+            for r, rec in results:
+                if rec.interrupted:  # Ctrl-C goes to all processes
+                    raise KeyboardInterrupt
+                done[r] = rec
+                if folder:
+                    path, state = _paths(folder, r)
+                    save_candidates(rec, path, identity=json.dumps(identities[r]))
+                    state.unlink(missing_ok=True)
+                _count(bar, 1, runs)
+        except KeyboardInterrupt:
+            interrupted = True
+    if not done:
+        raise KeyboardInterrupt
+    return pool(done)._replace(interrupted=interrupted)
+
+
+def pool(done):
+    r"""One Reconstruction of several, a dict of run -> Reconstruction with (m, d) candidates each."""
+    runs = sorted(done)
+    parts = zip(*(done[r][:4] for r in runs), strict=True)  # x, lam, y, start
+    return Reconstruction(*map(np.concatenate, parts), run=np.repeat(runs, [len(done[r].x) for r in runs]))
+
+
+def _paths(folder, r):
+    return [Path(folder) / f"run-{r:03}{ending}" for ending in (".npz", ".state.npz")] if folder else (None, None)
+
+
+def _load(path, identity):
+    resume.same(path, json.loads(str(read_npz(path, "candidates").get("identity", "{}"))), identity)
+    return load_candidates(path)
+
+
+def _count(bar, more, runs):
+    bar.update(more)
+    bar.set_postfix_str(f"{bar.n} of {runs} runs done")
+
+
+def _one(params, number, options):
+    r"""A run, in whatever process: its number and its Reconstruction."""
+    # SciPy brings a BLAS of its own, which can be limited once it is loaded
+    import scipy.linalg  # noqa: F401
+
+    # the number of threads is the process's; and autograd keeps state, too: one run at a time
+    with LOCK, threadpool_limits(limits=1):
+        return number, attack.reconstruct(params, **options)
+
+
+def _local(params, tasks, jobs):
+    import joblib  # imported here: `import minirecon` need not wait for it
+
+    jobs = min(jobs or joblib.cpu_count(), max(len(tasks), 1))
+    # unordered, so that each run is written as soon as it is done; weights are copied, for autograd knows no memmap
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)
+    results = parallel(joblib.delayed(_one)(params, *task) for task in tasks)
+    try:
+        yield from results
+    except BrokenExecutor:
+        raise OSError("a process that ran an attack was killed, for its memory perhaps; try fewer --jobs") from None
+    finally:
+        results.close()
+
+
+def _cluster(params, tasks, scheduler):
+    try:
+        import dask
+        from distributed import Client, as_completed
+    except ImportError:
+        raise ValueError(f'scheduler = {scheduler}: needs a library: pip install "minirecon[cluster]"') from None
+    try:
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"scheduler = {scheduler}: no Dask scheduler answers there within {PATIENCE} s ({type(error).__name__}); "
+            "expected tcp://host:port"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except OSError:
+            raise ValueError(f"scheduler = {scheduler}: has no workers after {PATIENCE} s; start some") from None
+        # Weights go with each task: where they lay on a worker alone, they would be lost with it.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            futures = [client.submit(_one, params, *task, pure=False) for task in tasks]
+        for _, result in as_completed(futures, with_results=True):
+            yield result

@@ -1,0 +1,77 @@
+r"""An attack that was cut short goes on from where it was last saved; no part of the paper.
+
+SciPy's L-BFGS can't be saved in the middle of a search. So the attack is always run in pieces that begin
+from what a file can hold, whether it is saved or not: that is why its result is the same bit for bit.
+"""
+
+import hashlib
+import json
+import numbers
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint
+
+
+def identity(params, m, seed, optimizer, dtype, settings):
+    r"""All that decides an attack's result, on one machine: a dict that JSON can hold.
+
+    The weights are in it by their digest (SHA-256), and so is a `seed` that is no whole number.
+    """
+    weights = hashlib.sha256()
+    for array in (array for layer in params for array in layer if array is not None):
+        weights.update(f"{array.shape} {array.dtype}".encode() + array.tobytes())
+    if isinstance(seed, numbers.Integral):
+        seed = int(seed)
+    else:
+        seed = hashlib.sha256(repr(np.random.default_rng(seed).bit_generator.state).encode()).hexdigest()
+    return {
+        "weights": weights.hexdigest(),
+        "m": int(m),
+        "seed": seed,
+        "optimizer": optimizer,
+        "dtype": dtype,
+        **settings,
+    }
+
+
+def same(path, found, expected):
+    r"""Raise ValueError, naming `path` and what differs, if two identities are not the same."""
+    for name, value in expected.items():
+        there = found.get(name)
+        if there != value:
+            there, value = (v[:8] + "…" if isinstance(v, str) and len(v) == 64 else v for v in (there, value))
+            raise ValueError(f"{path}: saved by another attack, with {name} = {there}; expected {value}")
+
+
+class State:
+    r"""The file `path` (.npz) with the state of the attack `identity`; a path of None neither reads nor writes."""
+
+    def __init__(self, path, identity):
+        if path is not None and not Path(path).parent.is_dir():
+            raise ValueError(f"checkpoint = {path}: no such folder; expected a file in a folder that is there")
+        self.path, self.identity = path, identity
+
+    def load(self, history):
+        r"""The arrays last saved, by name, and `history` filled; nothing ({}) if there is no file.
+
+        Raises ValueError for a damaged file, or one that another attack saved.
+        """
+        if self.path is None or not Path(self.path).exists():
+            return {}
+        arrays = checkpoint.read_npz(self.path, "an attack's state")
+        same(self.path, json.loads(str(arrays.pop("identity", "{}"))), self.identity)
+        terms = {name: arrays.pop(f"history {name}") for name in arrays.pop("terms").tolist()}
+        history.restore(terms)
+        return arrays
+
+    def save(self, history, **arrays):
+        r"""Write the state, whole or not at all: the last good one stays if this one is cut short."""
+        if self.path is None:
+            return
+        terms = history.arrays()
+        arrays |= {f"history {name}": values for name, values in terms.items()}
+        arrays |= {"identity": json.dumps(self.identity), "terms": np.array(list(terms), dtype=str)}
+        with checkpoint.atomic(self.path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)  # into an open file: to a path, NumPy may add an ending
