@@ -361,3 +361,11 @@ def test_refuses_a_damaged_state(params, tmp_path):
         reconstruct(params, checkpoint=path, iterations=5, **SHORT)
     with pytest.raises(ValueError, match=r"checkpoint = nowhere/state\.npz: no such folder"):
         reconstruct(params, checkpoint="nowhere/state.npz", iterations=5, **SHORT)
+
+
+def test_settings_may_be_numpys_numbers(params):
+    r"""np.float64(150) times a float32 array is float64, 150.0 times it is not."""
+    given = {"alpha": 140.0, "upper_weight": 0.3, "margin_weight": 2.0, "lam_min": 0.4, "lam_max": 1.1}
+    plain = reconstruct(params, **SHORT, iterations=5, **given)
+    other = reconstruct(params, **SHORT, iterations=5, **{name: np.float64(value) for name, value in given.items()})
+    assert_same(plain, other)

@@ -137,3 +137,11 @@ def test_gradient_of_the_likelihood():
     measured = slope(lambda lam: refine.negative_log_likelihood(layers, u, lam, y, 20.0, 0.1), lam, direction)
     assert exact == pytest.approx(measured, rel=1e-6)
     assert attack.SETTINGS["lbfgs"]["samples"] is None
+
+
+def test_an_interrupted_attack_is_not_refined(mnist, interrupt):
+    params, *_ = mnist
+    interrupt(8)
+    rec = reconstruct(params, 30, samples=20, span=20, iterations=30)
+    assert rec.interrupted
+    assert rec.x.shape == (30, 784)
