@@ -141,7 +141,7 @@ def _local(params, tasks, jobs):
 def _cluster(params, tasks, scheduler):
     try:
         import dask
-        from distributed import Client, as_completed
+        from distributed import Client, KilledWorker, as_completed
     except ImportError:
         raise ValueError(f'scheduler = {scheduler}: needs a library: pip install "minirecon[cluster]"') from None
     try:
@@ -159,5 +159,8 @@ def _cluster(params, tasks, scheduler):
         # Weights go with each task: where they lay on a worker alone, they would be lost with it.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
             futures = [client.submit(_one, params, *task, pure=False) for task in tasks]
-        for _, result in as_completed(futures, with_results=True):
-            yield result
+        try:
+            for _, result in as_completed(futures, with_results=True):
+                yield result
+        except KilledWorker:  # by default after a run has cost four workers
+            raise OSError("several workers of the cluster were killed by one run, for their memory perhaps") from None

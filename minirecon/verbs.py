@@ -94,11 +94,10 @@ def _attacks(args, params, config):
 
     out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, "runs": args.runs, **config}) as run:
-        folder = run.out / "runs"
         if not args.resume:
-            for old in folder.glob("run-*.npz"):
+            for old in run.out.glob("run-*.npz"):
                 old.unlink()
-        where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": folder}
+        where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
         rec = restarts.restarts(params, runs=args.runs, seed=args.seed, progress=True, **where, **config)
         run.write_candidates(params, rec)
         if rec.interrupted:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -186,8 +187,10 @@ def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
     r"""Interrupted after a save; another attack's state is refused and left alone; then to the end."""
     monkeypatch.setattr(lbfgs, "SEGMENT", 10)
     args = ["attack", weights, "--m", 4, "--iterations", 45]
+    calls = interrupt(-1)
     assert run(capsys, *args, "--out", "whole")[0] == 0
     assert not (anywhere / "whole" / "state.npz").exists()
+    total = len(calls)
     calls = interrupt(32)
     assert run(capsys, *args, "--out", "out")[0] == 0
     assert results(anywhere / "out")["interrupted"] is True
@@ -200,7 +203,7 @@ def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
     kept = state.read_bytes()
     calls[:] = [None] * 32
     assert run(capsys, *args, "--out", "out", "--resume")[0] == 0
-    assert len(calls) < 32 + 45  # the last 35 steps
+    assert len(calls) - 32 < total - 10  # it did not begin anew
     assert not state.exists()
     one, two = (load_candidates(anywhere / folder / "candidates.npz") for folder in ("whole", "out"))
     for name in ("x", "lam"):
@@ -211,7 +214,62 @@ def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
     state.write_bytes(kept)
     calls.clear()
     run(capsys, *args, "--out", "out")
-    assert len(calls) == 32  # without --resume it begins anew
+    assert len(calls) == 32 + 1  # and that of the residual: without --resume it begins anew
+
+
+def test_many_runs(weights, anywhere, capsys, interrupt):
+    r"""Pooled candidates, what they agree on, and how right that is; the resumed is the same."""
+    args = ["attack", weights, "--m", 16, "--iterations", 100, "--runs", 3]
+    status, out, err = run(capsys, *args, "--jobs", 2, "--out", "out")
+    assert status == 0
+    assert_fits_80_columns(out, err)
+    assert "3 of 3 runs done" in err
+    assert "3 runs. KKT residual" in out
+    folder = anywhere / "out"
+    assert {path.name for path in folder.iterdir()} == {
+        "results.json", "candidates.npz", "candidates.png", "consensus.npz", "consensus.png",
+        "run-000.npz", "run-001.npz", "run-002.npz",
+    }  # fmt: skip
+    result = results(folder)
+    assert result.keys() == DESIGN_KEYS | {"m", "residual", "runs", "interrupted"}
+    assert result["m"] == 48
+    assert result["runs"] == result["config"]["runs"] == 3
+    pooled = load_candidates(folder / "candidates.npz")
+    assert pooled.run.tolist() == [0] * 16 + [1] * 16 + [2] * 16
+    support = np.load(folder / "consensus.npz")["support"]
+    groups = re.search(r"(\d+) groups of candidates that are alike; .*\n(\d+) by 25%.* (\d+) by 100%", out).groups()
+    assert list(map(int, groups)) == [len(support), np.sum(support >= 0.25), np.sum(support == 1)]
+
+    status, out, _ = run(capsys, "score", folder, "--against", "mnist", "--n", 8)
+    assert status == 0
+    assert_fits_80_columns(out.replace(str(anywhere), ""))
+    result = results(folder / "score")
+    assert result.keys() == DESIGN_KEYS | {"n", "m", "ncc", "ssim", "null", "consensus"}
+    rows, null = result["consensus"]["candidates"], result["consensus"]["start"]
+    assert rows[-1]["candidates"] == np.sum(support == 1) > 0
+    assert rows[-1]["precision"] > rows[0]["precision"]
+    assert all(row["right"] == 0 for row in null)
+    assert f"100% or more{rows[-1]['candidates']:8}" in out
+
+    calls = interrupt(-1)
+    status, _, err = run(capsys, *args, "--out", "out", "--resume")
+    assert status == 0
+    assert len(calls) < 5  # those of the residual: no attack was left to do
+    np.testing.assert_array_equal(load_candidates(folder / "candidates.npz").x, pooled.x)
+    status, _, err = run(capsys, *args, "--out", "out", "--resume", "--seed", 1)
+    assert status == 2
+    assert "run-000.npz: saved by another attack, with seed = 0; expected 1" in err
+    assert run(capsys, *args, "--jobs", 1, "--out", "out", "--seed", 1)[0] == 0
+    assert len(calls) > 100  # without --resume, old runs go
+    np.testing.assert_array_equal(load_candidates(folder / "candidates.npz").x[:32], pooled.x[16:])
+
+
+def test_runs_on_points_have_no_consensus(anywhere, capsys):
+    save((Layer(np.eye(3, 2)), Layer(np.ones((1, 3)))), "net.npz")
+    status, out, _ = run(capsys, "attack", "net.npz", "--m", 4, "--iterations", 5, "--runs", 2, "--out", "out")
+    assert status == 0
+    assert "No consensus: candidates of 2 numbers each; expected at least 16" in " ".join(out.split())
+    assert not (anywhere / "out" / "consensus.npz").exists()
 
 
 @pytest.mark.parametrize(
@@ -231,6 +289,14 @@ def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
         (["attack", "net.npz", "--m", "1"], "m = 1: expected a whole number of at least 2"),
         (["attack", "net.npz", "--iterations", "0"], "iterations = 0: expected a positive number"),
         (["attack", "net.npz", "--set", "alpa=3"], "alpa: no such setting; expected iterations, alpha"),
+        (["attack", "net.npz", "--runs", "0"], "runs = 0: expected a whole number, 1 or more"),
+        (["attack", "net.npz", "--jobs", "2"], "--jobs and --scheduler are for more than one run"),
+        (["attack", "net.npz", "--runs", "2", "--jobs", "0"], "jobs = 0: expected a whole number, 1 or more"),
+        (["attack", "net.npz", "--runs", "2", "--m", "1", "--jobs", "1"], "m = 1: expected a whole number"),
+        (
+            ["attack", "net.npz", "--runs", "2", "--scheduler", "nonesuch"],
+            "scheduler = nonesuch: no Dask scheduler answers there",
+        ),
         (["attack", "net.npz", "--out", "notes.txt"], "--out notes.txt: is a file; expected a folder"),
         (["attack", "net.npz", "--out", "notes.txt/deeper"], "--out notes.txt/deeper: can't write there"),
         (["train", "nonesuch"], "nonesuch: expected mnist, cifar10"),

@@ -1,11 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from minirecon import Dataset, Reconstruction, figures
+from minirecon import Reconstruction, figures
 from minirecon.consensus import SUPPORT, consensus, evaluate, save_consensus, table
 
 RNG = np.random.default_rng(0)
-A, B, C, D = np.linalg.qr(RNG.normal(size=(25, 4)) - 0)[0].T  # four images 5×5
+A, B, C, D = np.linalg.qr(RNG.normal(size=(25, 4)))[0].T  # four images 5×5
 A, B, C, D = (image - image.mean() for image in (A, B, C, D))
 
 
@@ -59,8 +61,8 @@ def test_vectors_that_are_no_images():
 
 
 def test_evaluate(rec):
-    data = Dataset("mine", np.array([A, B]), np.array([1, -1]), np.zeros(25), (1, 5, 5), ("a", "b"))
-    rows = evaluate(consensus(rec), data._replace(x=np.array([A, D, B])))
+    data = SimpleNamespace(x=np.array([A, D, B]), image_shape=(1, 5, 5))
+    rows = evaluate(consensus(rec), data)
     assert [row["support"] for row in rows] == list(SUPPORT)
     assert [row["candidates"] for row in rows] == [8, 2, 2, 1, 1]
     assert [row["right"] for row in rows] == [3, 2, 2, 1, 1]

@@ -132,7 +132,7 @@ def test_ctrl_c_to_all_processes(weights, tmp_path):
     process = subprocess.Popen(
         [*args, "--out", "out"], cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while not list(tmp_path.glob("out/runs/run-00?.npz")):
+    while not list(tmp_path.glob("out/run-00?.npz")):
         assert process.poll() is None
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)
