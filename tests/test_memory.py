@@ -17,9 +17,17 @@ def page_faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def resident():
+    r"""Bytes of memory in use."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
 def test_freed_arrays_stay_while_it_lasts_and_go_afterwards(monkeypatch):
     with memory.kept():
         assert page_faults() < 1000
+        before = resident()
+    assert resident() < before - 50e6
     assert page_faults() > 10_000
     with pytest.raises(KeyError), memory.kept():
         raise KeyError
