@@ -7,6 +7,7 @@ that differ in their start alone. What they agree on is in consensus.py.
 import contextlib
 import json
 import numbers
+import socket
 import threading
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -145,11 +146,14 @@ def _cluster(params, tasks, scheduler):
     except ImportError:
         raise ValueError(f'scheduler = {scheduler}: needs a library: pip install "minirecon[cluster]"') from None
     try:
-        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
+        # Dask's own client may wait for ever for a port that says nothing; a scheduler speaks first
+        host, _, port = scheduler.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as connection:
+            connection.recv(1)
+        client = Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"scheduler = {scheduler}: no Dask scheduler answers there within {PATIENCE} s ({type(error).__name__}); "
-            "expected tcp://host:port"
+            f"scheduler = {scheduler}: no Dask scheduler answers there ({type(error).__name__}); expected tcp://host:port"
         ) from None
     with client:
         try:

@@ -60,7 +60,7 @@ def test_a_worker_is_killed_and_the_result_is_the_local_one(params, cluster, tmp
         time.sleep(0.005)
     os.kill(workers[0].pid, signal.SIGKILL)
     assert len(list(tmp_path.glob("out/run-00?.npz"))) < 5
-    out, err = process.communicate()
+    _, err = process.communicate()
     assert process.returncode == 0, err
     assert b"6 of 6 runs done" in err
     assert b"Traceback" not in err
@@ -88,7 +88,7 @@ def test_nothing_answers(params, monkeypatch, answer):
         if answer == "silence":
             listener.listen()
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        with pytest.raises(ValueError, match=rf"scheduler = {address}: no Dask scheduler answers there within 1 s"):
+        with pytest.raises(ValueError, match=rf"scheduler = {address}: no Dask scheduler answers there \("):
             restarts.restarts(params, 4, 2, scheduler=address)
 
 

@@ -61,19 +61,19 @@ def test_vectors_that_are_no_images():
 
 
 def test_evaluate(rec):
-    data = SimpleNamespace(x=np.array([A, D, B]), image_shape=(1, 5, 5))
+    data = SimpleNamespace(x=np.array([A, D, B, D]), image_shape=(1, 5, 5))
     rows = evaluate(consensus(rec), data)
     assert [row["support"] for row in rows] == list(SUPPORT)
     assert [row["candidates"] for row in rows] == [8, 2, 2, 1, 1]
     assert [row["right"] for row in rows] == [3, 2, 2, 1, 1]
-    assert [row["found"] for row in rows] == [3, 2, 2, 1, 1]
+    assert [row["found"] for row in rows] == [4, 2, 2, 1, 1]
     assert [row["precision"] for row in rows] == [3 / 8, 1, 1, 1, 1]
-    assert [row["recall"] for row in rows] == pytest.approx([1, 2 / 3, 2 / 3, 1 / 3, 1 / 3])
+    assert [row["recall"] for row in rows] == [1, 1 / 2, 1 / 2, 1 / 4, 1 / 4]
     null = evaluate(consensus(rec._replace(x=rec.start)), data)
     assert null[-1] == {"support": 1, "candidates": 0, "right": 0, "found": 0, "precision": None, "recall": 0}
     lines = table(rows, null).splitlines()
     assert lines[2].split() == ["0%", "or", "more", "8", "0.38", "1.00", "12", "0.00", "0.00"]
-    assert lines[-1].split() == ["100%", "or", "more", "1", "1.00", "0.33", "0", "–", "0.00"]
+    assert lines[-1].split() == ["100%", "or", "more", "1", "1.00", "0.25", "0", "–", "0.00"]
     assert len({len(line) for line in lines[1:]}) == 1
     assert len(lines[1]) < 80
 

@@ -139,6 +139,7 @@ def test_ctrl_c_to_all_processes(weights, tmp_path):
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert b"interrupted: keeping the runs that are done" in out
+    assert b"Traceback" not in err
     result = json.loads((tmp_path / "out" / "results.json").read_text())
     assert result["interrupted"] is True
     assert 1 <= result["runs"] < 4
