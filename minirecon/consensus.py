@@ -1,7 +1,8 @@
 r"""What several runs of the attack agree on: a measure of confidence that needs no training data.
 
 The paper (section 5) sorts reconstructions by their similarity to the training set, which an attacker lacks. He can
-see, though, which candidates several runs found independently. How much that says, `evaluate` measures.
+see, though, which candidates several runs found independently. How much that says, `evaluate` measures: it is no
+proof, for on an untrained network the runs agree as well, on candidates that are nobody's data.
 """
 
 from typing import NamedTuple
