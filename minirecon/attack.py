@@ -17,7 +17,7 @@ from .sgd import sgd
 
 SETTINGS = {
     "lbfgs": {
-        "iterations": 600,
+        "iterations": 1000,
         "alpha": 150.0,  # sharpness of the gates σ(αz)
         "lam_min": 0.447,
         "lam_max": 1.0,

@@ -24,7 +24,7 @@ class Demo(NamedTuple):
 DEMOS = {
     "mnist": Demo("mnist-n20.pth", n=20, m=60, settings={"span": 20, "iterations": 300, "samples": 20}),
     "cifar10": Demo("cifar10-n20.pth", n=20, m=60, settings={"span": 20, "iterations": 300, "samples": 20}),
-    "colours": Demo("colours-n20.pth", n=20, m=100, settings={"alpha": 500.0, "upper_weight": 1.0}),
+    "colours": Demo("colours-n20.pth", n=20, m=100, settings={"iterations": 600, "alpha": 500.0, "upper_weight": 1.0}),
     "circle": Demo("circle-n20.pth", n=20, m=100, settings={"start_scale": 0.7, "iterations": 300}),
 }
 
