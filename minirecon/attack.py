@@ -21,7 +21,7 @@ SETTINGS = {
         "alpha": 150.0,  # sharpness of the gates σ(αz)
         "lam_min": 0.447,
         "lam_max": 1.0,
-        "start_scale": 1e-3,  # x starts at start_scale · N(0, 1)
+        "start_scale": 1e-3,  # u starts at start_scale · N(0, 1)
         "span": None,  # number of singular vectors; None: half as many as candidates
         "margin_weight": 1.0,
         "upper_weight": 0.1,  # of the residuals of layers 2 … L; layer 1 counts 1

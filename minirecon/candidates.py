@@ -16,7 +16,8 @@ class Reconstruction(NamedTuple):
     start : (m, d), the random x that the attack began from, a null baseline; None if it is not known
     history : dict of equally long arrays, one entry an iteration: the terms of the loss, weighted as they
         enter its sum. For "sgd" they are parameter, lambda, range; for "lbfgs" the parameter loss in two
-        parts, "layer 1" and "upper" (the other layers), then range and margin
+        parts, "layer 1" (whitened: not the residual that is reported) and "upper" (the other layers), then
+        range and margin
     interrupted : bool, whether Ctrl-C ended it
     run : (m,) int, which of several attacks each candidate came from; None if there was one
     """

@@ -22,7 +22,7 @@ def main(argv=None):
         print(f"minirecon {args.verb}: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"minirecon {args.verb}: interrupted before there was anything to keep", file=sys.stderr)
+        print(f"minirecon {args.verb}: interrupted before there was a result", file=sys.stderr)
         return 130
     return 0
 
@@ -66,7 +66,7 @@ def _parser():
     sub.add_argument(
         "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS (default), or the authors' SGD"
     )
-    sub.add_argument("--iterations", type=int, help="default 600, for sgd 50000")
+    sub.add_argument("--iterations", type=int, help="default 1000, for sgd 50000")
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")
     sub.add_argument(
         "--set",

@@ -90,9 +90,10 @@ def table(rows, null):
     ]
     for row in zip(rows, null, strict=True):
         each = [("–" if r["precision"] is None else f"{r['precision']:.2f}", f"{r['recall']:.2f}") for r in row]
-        share = f"{row[0]['support']:.0%} or more"
+        least = row[0]["support"]
+        share = {0: "any", 1: "100%"}.get(least, f"{least:.0%} or more")
         lines.append(
             f"{share:12}{row[0]['candidates']:8}{each[0][0]:>14}{each[0][1]:>10}"
             f"{row[1]['candidates']:12}{each[1][0]:>14}{each[1][1]:>8}"
         )
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)

@@ -36,8 +36,8 @@ def lbfgs(params, start, y, rng, bar, settings, state):
     first, *upper = params
     v, scale = span(first.weight, settings["span"] or max(1, m // 2))  # (d, k), (k,)
     k = len(scale)
-    # Φ(u diag(scale) Vᵀ) is the network with W¹V diag(scale) for W¹. Of the whole parameter loss the part of W¹
-    # outside the span is left out, which no candidate in the span can change.
+    # Φ(u diag(scale) Vᵀ) is the network with W¹V diag(scale) for W¹. The part of W¹ outside the span is
+    # left out of the loss: no candidate in the span can change it.
     reduced = (Layer(np.dot(first.weight, v * scale), first.bias), *upper)
     # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the reduced network's weights
     whitened = Layer(np.dot(first.weight, v / scale), first.bias)
@@ -55,7 +55,8 @@ def lbfgs(params, start, y, rng, bar, settings, state):
         lam = multipliers(t)
         phi, inputs, z, gates = mlp.forward(reduced, u, settings["alpha"])
         signals = mlp.backward(reduced, gates, lam * y / m)
-        z[0] = np.dot(u, whitened.weight.T) + (0 if first.bias is None else first.bias)
+        if losses.gram_is_cheaper(m, *whitened.weight.shape):  # else z is not needed
+            z[0] = np.dot(u, whitened.weight.T) + (0 if first.bias is None else first.bias)
         first_residual, *upper_residuals = losses.layer_residuals((whitened, *upper), inputs, z, signals)
         parts = {
             "layer 1": first_residual,

@@ -71,9 +71,9 @@ def layer_residual(d, a, z, weight, bias, kept):
         ∂/∂D = 2 ((AAᵀ + 11ᵀ) D − z)  ∂/∂A = 2 DDᵀA  ∂/∂z = −2D
 
     with 11ᵀ only where there is a bias. No (out, in) matrix is formed, only two (m, m), and what z contributes
-    goes back through the forward pass together with the rest. ⟨DDᵀ, AAᵀ + 11ᵀ⟩ is cᵀKc for the tangent
-    kernel K. The Gram form subtracts large numbers: its rounding error is that of ‖W‖² + ‖DᵀA‖² in the
-    type of the weights, however small the residual (tests/test_losses.py).
+    goes back through the forward pass together with the rest. ⟨DDᵀ, AAᵀ + 11ᵀ⟩ is this layer's part of cᵀKc,
+    c = λy/m, for the tangent kernel K. The Gram form subtracts large numbers: its rounding error is that of
+    ‖W‖² + ‖DᵀA‖² in the type of the weights, however small the residual (tests/test_losses.py).
 
     Parameters
     ----------

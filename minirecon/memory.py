@@ -10,10 +10,11 @@ MMAP_LARGEST = 2**25  # bytes; where glibc's own rule ends, once an array of tha
 
 @contextlib.contextmanager
 def kept():
-    r"""While this lasts, freed arrays stay with the process for the next ones, up to 512 MB.
+    r"""While this lasts, freed arrays stay with the process for the next ones (glibc trims what is free above 512 MB).
 
-    Otherwise glibc gives them back to the system at once, and each new array of 4 MB costs a thousand page
-    faults, more than its arithmetic. Changes nothing on systems with another C library.
+    Otherwise glibc gives many of them back to the system at once, and each new array of 4 MB costs up to a thousand
+    page faults, more than its arithmetic. Changes nothing on systems with another C library. Afterwards glibc's
+    thresholds stay where its own rule would take them once an array of 32 MB has been freed.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt"):

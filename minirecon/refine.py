@@ -6,8 +6,8 @@ Gradient descent writes into layer 1 nothing but sums of samples. With X the n t
 
 exactly, for any training time: no KKT condition. And two things are known about C. It is 0 where unit j was off for
 sample i. Where it was on, C[j, i] ≈ λᵢyᵢ δⱼ(xᵢ), the KKT value with the signal δ of the trained network, but only to
-some 15 %, as the training was finite. The paper's parameter loss treats both alike; a likelihood does not: the same
-error is a thousand times worse where the unit was off. For as many candidates as samples, C is a function of X.
+some 15 %, as the training was finite. The paper's parameter loss treats both alike; a likelihood does not: it allows
+for a thousand times less where the unit was off. For as many candidates as samples, C is a function of X.
 """
 
 import autograd.numpy as np
@@ -29,7 +29,8 @@ def merge(x, lam, n):
     r"""Merge candidates until n are left: x (n, d), lam (n,), from x (m, d), lam (m,) of one label.
 
     Two candidates with one activation pattern and weights λ₁, λ₂ do the same as one, (λ₁x₁ + λ₂x₂)/(λ₁ + λ₂) with
-    λ₁ + λ₂. Ward's rule picks the pair whose merger changes the sum the least.
+    λ₁ + λ₂. Ward's rule picks the pair with the
+    smallest λ₁λ₂/(λ₁ + λ₂) ‖x₁ − x₂‖², what the merger adds to the weighted scatter within the groups.
     """
     x, lam = x.copy(), lam.copy()
     while len(x) > n:
@@ -52,12 +53,13 @@ def check_samples(params, n, m):
         raise ValueError(f"samples = {n}: expected a bias in layer 1, which this network lacks")
 
 
-def negative_log_likelihood(layers, u, lam, y, alpha, start):
+def negative_log_likelihood(layers, u, lam, y, alpha, width):
     r"""How badly C = W¹ u⁻¹ fits what is known about it, per unit of layer 1; up to a constant.
 
-    Each C[j, i] is Cauchy about the KKT value λᵢyᵢδⱼ(xᵢ) with the scale s[j, i]² = (start · ‖pᵢ‖)² + (0.15 KKT value)²,
-    where pᵢ, row i of u⁻ᵀ, is the vector with pᵢ·uₖ = 1 for k = i, else 0: C[:, i] = W¹pᵢ, and what is left of the
-    random start there has standard deviation start · ‖pᵢ‖. log |det u| comes from the change of variables, W¹ to C.
+    Each C[j, i] is Cauchy about the KKT value λᵢyᵢδⱼ(xᵢ), scale s[j, i]² = (width · ‖pᵢ‖)² + (SPREAD · KKT value)².
+    pᵢ, row i of u⁻ᵀ, is the vector with pᵢ·uₖ = 1 for k = i, else 0, so that C[:, i] = W¹pᵢ, and what is left of the
+    random start there has a standard deviation of ‖pᵢ‖ times that of the start. log |det u| comes from the change of
+    variables, W¹ to C.
 
         mean over the units of Σᵢ (½ log s² + log(1 + (C − KKT)²/s²)) + log |det u|
 
@@ -65,13 +67,13 @@ def negative_log_likelihood(layers, u, lam, y, alpha, start):
     ----------
     layers : tuple of Layer, the network on u: weight (out, n) and no bias in layer 1
     u : (n, n), samples;  lam, y : (n,);  alpha : sharpness of the gates
-    start : standard deviation of layer 1's initial weights
+    width : the standard deviation of layer 1's initial weights, or more for a blunter likelihood
     """
     _, _, _, gates = mlp.forward(layers, u, alpha)
     kkt = mlp.backward(layers, gates, lam * y)[0]  # (n, out)
     p = np.linalg.inv(u).T  # (n, n)
     c = np.dot(p, layers[0].weight.T)  # (n, out), Cᵀ
-    scale2 = start**2 * np.sum(p**2, axis=1, keepdims=True) + (SPREAD * kkt) ** 2
+    scale2 = width**2 * np.sum(p**2, axis=1, keepdims=True) + (SPREAD * kkt) ** 2
     misfit = np.sum(0.5 * np.log(scale2) + np.log1p((c - kkt) ** 2 / scale2))
     return misfit / len(layers[0].weight) + np.linalg.slogdet(u)[1]
 
@@ -104,7 +106,7 @@ def refine(params, rec, n, alpha, bar):
     _, sizes, vt = onp.linalg.svd(w, full_matrices=False)
     v = vt[:n].T  # (d + 1, n)
     # what n samples cannot explain is the start of layer 1: its standard deviation
-    start = onp.sqrt(onp.sum(sizes[n:] ** 2) / ((units - n) * (len(v) - n)))
+    noise = onp.sqrt(onp.sum(sizes[n:] ** 2) / ((units - n) * (len(v) - n)))
     # x~ = (x, 1) = u Vᵀ: the last coordinate is 1 if u = centre + free · q, the rows of q orthogonal to V's last row
     centre = v[-1] / (v[-1] @ v[-1])
     q = onp.linalg.svd(v[-1:])[2][1:]  # (n - 1, n)
@@ -134,7 +136,7 @@ def refine(params, rec, n, alpha, bar):
 
     try:
         for factor in WIDEN:
-            gradient = value_and_grad(lambda unknowns: loss(unknowns, factor * start))  # noqa: B023
+            gradient = value_and_grad(lambda unknowns: loss(unknowns, factor * noise))  # noqa: B023
 
             def evaluate(unknowns):
                 value, slope = gradient(unknowns.astype(dtype))  # noqa: B023
@@ -147,6 +149,6 @@ def refine(params, rec, n, alpha, bar):
         interrupted = True
     u, t = split(latest[0])
     x = np.dot(u, v[:-1].T).astype(dtype)
-    start_x = onp.concatenate([rec.start[rec.y == label][: n // 2] for label in (-1, 1)])
+    start = onp.concatenate([rec.start[rec.y == label][: n // 2] for label in (-1, 1)])
     lam = (n * multipliers(t)).astype(dtype)
-    return rec._replace(x=x, lam=lam, y=y, start=start_x, interrupted=interrupted)
+    return rec._replace(x=x, lam=lam, y=y, start=start, interrupted=interrupted)

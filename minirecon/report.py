@@ -76,7 +76,7 @@ class Run:
             print(f"interrupted: keeping the {'best candidates so far' if rec.run is None else 'runs that are done'}")
         elif rec.run is None and done < self.results["config"]["iterations"]:
             print("converged: no further step lowered the loss")
-        what = " ".join(f"{count} {name}" for name, count in length.items())
+        what = " ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in length.items())
         print(
             f"{what}. KKT residual ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
             f"{residual['relative']:.1%} of\n‖θ‖²; by layer {', '.join(parts)}.\n"
@@ -90,8 +90,11 @@ class Run:
         agreed = consensus.consensus(rec)
         consensus.save_consensus(agreed, self.out / "consensus.npz")
         self.draw("consensus", figures.consensus(*agreed))
-        shares = ", ".join(f"{sum(agreed.support >= least)} by {least:.0%}" for least in consensus.SUPPORT[1:])
-        print(f"{len(agreed.x)} groups of candidates that are alike; found by that share of the other runs,\n{shares}.")
+        every, half = (sum(agreed.support >= least) for least in (1, 0.5))
+        print(
+            f"{len(agreed.x)} groups of candidates that are alike: {every} found by all runs,\n"
+            f"{half} with support of half of the other runs or more."
+        )
 
     def write_agreement(self, rec, data):
         r"""Print how right it is what several runs agree on, beside their starts as a null baseline."""

@@ -7,6 +7,7 @@ that differ in their start alone. What they agree on is in consensus.py.
 import contextlib
 import json
 import numbers
+import signal
 import socket
 import threading
 from concurrent.futures import BrokenExecutor
@@ -63,7 +64,7 @@ def restarts(
     params = check(params, outputs=1)
     settings = attack.complete(optimizer, settings)
     if folder:
-        Path(folder).mkdir(exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
     identities = [resume.identity(params, m, seed + r, optimizer, dtype, settings) for r in range(runs)]
     done, tasks = {}, []
     for r, identity in enumerate(identities):
@@ -111,8 +112,8 @@ def _load(path, identity):
 
 
 def _count(bar, more, runs):
+    bar.set_postfix_str(f"{bar.n + more} of {runs} runs done", refresh=False)
     bar.update(more)
-    bar.set_postfix_str(f"{bar.n} of {runs} runs done")
 
 
 def _one(params, number, options):
@@ -125,13 +126,18 @@ def _one(params, number, options):
         return number, attack.reconstruct(params, **options)
 
 
+def _in_process(*task):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the main one ends the others
+    return _one(*task)
+
+
 def _local(params, tasks, jobs):
     import joblib  # imported here: `import minirecon` need not wait for it
 
     jobs = min(jobs or joblib.cpu_count(), max(len(tasks), 1))
     # unordered, so that each run is written as soon as it is done; weights are copied, for autograd knows no memmap
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)
-    results = parallel(joblib.delayed(_one)(params, *task) for task in tasks)
+    results = parallel(joblib.delayed(_in_process if jobs > 1 else _one)(params, *task) for task in tasks)
     try:
         yield from results
     except BrokenExecutor:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .report import Run
 
+GOES_ON = "The same command with --resume goes on."
 DEMO_TEXT = (
     "A network was trained on {n} samples of {case}. The attack is given its weights, {weights},{also} and "
     "nothing else. Gradient descent drives weights towards a weighted sum of gradients at the training samples, "
@@ -76,16 +77,16 @@ def attack(args):
     if args.runs != 1:
         return _attacks(args, params, config)
     if args.jobs is not None or args.scheduler is not None:
-        raise ValueError("--jobs and --scheduler are for more than one run; expected --runs 2 or more")
+        given = f"--jobs {args.jobs}" if args.jobs is not None else f"--scheduler {args.scheduler}"
+        raise ValueError(f"{given} with one run; expected --runs 2 or more")
     out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
         state = run.out / "state.npz"
-        if not args.resume:
-            state.unlink(missing_ok=True)
+        _check_resume(args, run.out, [state] if state.exists() else [])
         rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
         run.write_candidates(params, rec)
         if rec.interrupted:
-            print("The same command with --resume goes on.")
+            print(GOES_ON if state.exists() else "Too early to go on from: an attack is saved every 100 iterations.")
         run.finish(spent=() if rec.interrupted else (state,))
 
 
@@ -94,23 +95,33 @@ def _attacks(args, params, config):
 
     out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, "runs": args.runs, **config}) as run:
-        if not args.resume:
-            for old in run.out.glob("run-*.npz"):
-                old.unlink()
+        _check_resume(args, run.out, sorted(run.out.glob("run-*.npz")))
         where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
-        rec = restarts.restarts(params, runs=args.runs, seed=args.seed, progress=True, **where, **config)
+        try:
+            rec = restarts.restarts(params, runs=args.runs, seed=args.seed, progress=True, **where, **config)
+        except KeyboardInterrupt:
+            print("No run is done yet." + (f" {GOES_ON}" if any(run.out.glob("run-*.state.npz")) else ""))
+            raise
         run.write_candidates(params, rec)
         if rec.interrupted:
-            print("The same command with --resume goes on.")
+            print(GOES_ON)
         _where_possible(run.write_consensus, rec)
         run.finish()
+
+
+def _check_resume(args, out, saved):
+    r"""An attack, whose hours are worth something, is neither overwritten nor begun anew unasked."""
+    if saved and not args.resume:
+        raise ValueError(f"{out}: holds an attack ({saved[0].name}); expected --resume, or another --out")
+    if args.resume and not saved:
+        print("Nothing to go on from there yet: starting anew.")
 
 
 def _where_possible(write, *args):
     try:
         write(*args)
-    except ValueError as reason:  # points, or one run
-        print(f"No consensus: {reason}.")
+    except (ValueError, MemoryError) as reason:  # points, one run, or too many candidates
+        print(textwrap.fill(f"No consensus: {reason}.", 79))
 
 
 def score(args):

@@ -128,7 +128,7 @@ def test_the_pipeline_in_the_readme_runs(capsys, tmp_path, monkeypatch):
     r"""Its code as it stands, with a small net and a short attack."""
     (code,) = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
     assert 8 <= len(code.strip().splitlines()) <= 12
-    short = code.replace("hidden=(1000, 1000)", "hidden=(50, 50)").replace("m=60", "m=12, iterations=5")
+    short = code.replace("hidden=(1000, 1000)", "hidden=(50, 50)").replace("m=60", "m=20, iterations=5")
     assert short != code
     monkeypatch.chdir(tmp_path)
     exec(compile(short, "README.md", "exec"), {})

@@ -152,7 +152,7 @@ def test_a_killed_process_is_an_error(params, monkeypatch):
     def killed(*args):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr("minirecon.restarts._one", killed)
+    monkeypatch.setattr("minirecon.restarts._in_process", killed)
     with pytest.raises(OSError, match="a process that ran an attack was killed"):
         restarts(params, runs=2, jobs=2, **OPTIONS)
 

@@ -3,7 +3,7 @@ r"""Where the time goes: `python tests/benchmarks/run.py [FOLDER]` writes speed.
 Everything in one run, interleaved, medians and quartiles: products of matrices of the same size, one evaluation of
 the reconstruction loss and its gradients, and the authors' step in PyTorch, if it is installed; then training,
 scoring, the demos and memory. The floor of an evaluation is the time its matrix products would take at the measured
-rate, counted by hand in docs/speed.md. About 10 minutes on two cores; nothing else should run meanwhile.
+rate, counted by hand in docs/speed.md. About 15 minutes on two cores; nothing else should run meanwhile.
 """
 
 import contextlib
