@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from . import experiments, verbs
+from .attack import SETTINGS
 from .checkpoint import ENDINGS
 
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
@@ -66,7 +67,8 @@ def _parser():
     sub.add_argument(
         "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS (default), or the authors' SGD"
     )
-    sub.add_argument("--iterations", type=int, help="default 1000, for sgd 50000")
+    default = "default {iterations}".format(**SETTINGS["lbfgs"]) + ", for sgd {iterations}".format(**SETTINGS["sgd"])
+    sub.add_argument("--iterations", type=int, help=default)
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")
     sub.add_argument(
         "--set",

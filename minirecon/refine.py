@@ -29,8 +29,8 @@ def merge(x, lam, n):
     r"""Merge candidates until n are left: x (n, d), lam (n,), from x (m, d), lam (m,) of one label.
 
     Two candidates with one activation pattern and weights λ₁, λ₂ do the same as one, (λ₁x₁ + λ₂x₂)/(λ₁ + λ₂) with
-    λ₁ + λ₂. Ward's rule picks the pair with the
-    smallest λ₁λ₂/(λ₁ + λ₂) ‖x₁ − x₂‖², what the merger adds to the weighted scatter within the groups.
+    λ₁ + λ₂. Ward's rule picks the pair with the smallest λ₁λ₂/(λ₁ + λ₂) ‖x₁ − x₂‖², what the merger adds to the
+    weighted scatter within the groups.
     """
     x, lam = x.copy(), lam.copy()
     while len(x) > n:
@@ -134,17 +134,18 @@ def refine(params, rec, n, alpha, bar):
         latest[0] = onp.array(point)
         bar.update()
 
+    loss_and_gradient = value_and_grad(loss)
+
+    def evaluate(unknowns, width):
+        value, gradient = loss_and_gradient(unknowns.astype(dtype), width)
+        return float(value), gradient.astype(float)
+
+    options = {"maxiter": STEPS, "maxcor": 20, "ftol": 0, "gtol": 0, "maxls": 40}
     try:
-        for factor in WIDEN:
-            gradient = value_and_grad(lambda unknowns: loss(unknowns, factor * noise))  # noqa: B023
-
-            def evaluate(unknowns):
-                value, slope = gradient(unknowns.astype(dtype))  # noqa: B023
-                return float(value), slope.astype(float)
-
-            options = {"maxiter": STEPS, "maxcor": 20, "ftol": 0, "gtol": 0, "maxls": 40}
-            with threadpool_limits(limits=1):  # products of n rows are too small for more
-                minimize(evaluate, latest[0], (), "L-BFGS-B", True, callback=callback, options=options)
+        with threadpool_limits(limits=1):  # products of n rows are too small for more
+            for factor in WIDEN:
+                width = (factor * noise,)
+                minimize(evaluate, latest[0], width, "L-BFGS-B", True, callback=callback, options=options)
     except KeyboardInterrupt:
         interrupted = True
     u, t = split(latest[0])

@@ -66,34 +66,35 @@ def train(args):
 
 def attack(args):
     r"""Reconstruct candidates from a weight file."""
-    from . import attack, checkpoint
+    from . import attack, checkpoint, lbfgs, sgd
 
     params = checkpoint.load(args.weights)
+    segment = (lbfgs if args.optimizer == "lbfgs" else sgd).SEGMENT
     given = dict(args.set or [])
     if args.iterations is not None:
         given["iterations"] = args.iterations
     config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
     config |= attack.complete(args.optimizer, given)
+    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     if args.runs != 1:
-        return _attacks(args, params, config)
+        return _attacks(args, out, params, config)
     if args.jobs is not None or args.scheduler is not None:
         given = f"--jobs {args.jobs}" if args.jobs is not None else f"--scheduler {args.scheduler}"
         raise ValueError(f"{given} with one run; expected --runs 2 or more")
-    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
         state = run.out / "state.npz"
         _check_resume(args, run.out, [state] if state.exists() else [])
         rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
         run.write_candidates(params, rec)
         if rec.interrupted:
-            print(GOES_ON if state.exists() else "Too early to go on from: an attack is saved every 100 iterations.")
+            early = f"Too early to go on from: an attack is saved every {segment} iterations."
+            print(GOES_ON if state.exists() else early)
         run.finish(spent=() if rec.interrupted else (state,))
 
 
-def _attacks(args, params, config):
+def _attacks(args, out, params, config):
     from . import restarts
 
-    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     with Run("attack", out, args.seed, {"weights": args.weights, "runs": args.runs, **config}) as run:
         _check_resume(args, run.out, sorted(run.out.glob("run-*.npz")))
         where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}

@@ -183,6 +183,13 @@ def test_interrupted_attack_keeps_its_candidates(weights, anywhere, capsys, inte
     assert not (anywhere / "nothing").exists()
 
 
+def test_too_early_to_go_on_says_when_an_attack_is_saved(weights, anywhere, capsys, interrupt):
+    interrupt(8)
+    status, out, _ = run(capsys, "attack", weights, "--m", 4, "--optimizer", "sgd", "--out", "out")
+    assert status == 0
+    assert "an attack is saved every 1000 iterations." in out
+
+
 def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
     r"""Interrupted after a save; another attack's state is refused and left alone; then to the end."""
     monkeypatch.setattr(lbfgs, "SEGMENT", 10)

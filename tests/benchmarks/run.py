@@ -188,7 +188,7 @@ def picture(growth, path):
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.set_yticks(ticks, [str(tick) for tick in ticks])
         axes.grid(alpha=0.3)
-    figure.axes[0].legend(loc="lower right")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.suptitle("Loss and gradients, float32, 2 cores; else d = 784, two layers of 1000, m = 300")
     figure.savefig(path, dpi=110)
 
