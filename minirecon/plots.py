@@ -87,11 +87,14 @@ def kkt(report, name):
     return figure
 
 
-def panels(count, title, size=(4.4, 4.0)):
-    r"""A figure with a title and `count` axes with a grid in one row."""
-    figure = Figure(figsize=(size[0] * count, size[1]), layout="constrained")
-    every = figure.subplots(1, count, squeeze=False)[0]
-    for axes in every:
+def panels(count, title, columns=3, size=(4.2, 3.6)):
+    r"""A figure with a title and `count` axes with a grid, so many a row."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0] * min(count, columns), size[1] * rows), layout="constrained")
+    every = figure.subplots(rows, min(count, columns), squeeze=False).ravel()
+    for axes in every[:count]:
         axes.grid(alpha=0.3)
+    for axes in every[count:]:
+        axes.set_axis_off()
     figure.suptitle(title, fontsize=12)
-    return figure, every
+    return figure, every[:count]
