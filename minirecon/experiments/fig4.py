@@ -35,7 +35,7 @@ def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most
     panels = [(size, hidden, False) for size in sizes]
     panels += [(n, widths, False) for widths in architectures] + [(n, hidden, True)]
     columns = {key: [] for key in ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")}
-    log_loss, names = [], []
+    log_loss, accuracy, names = [], [], []
     for size, widths, biases in panels:
         data = datasets.load_dataset(case, size)
         trained = train(data, widths, seed, target_time=target_time, hidden_biases=biases, progress=progress)
@@ -49,10 +49,11 @@ def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most
         ):
             columns[key].append(values)
         log_loss.append(trained.history["log_loss"][-1])
+        accuracy.append(trained.history["train_accuracy"][-1])
         names.append("–".join(map(str, widths)) + (", all biases" if biases else ""))
     arrays = {key: np.concatenate(values).astype(np.float32) for key, values in columns.items()}
     n = [size for size, _, _ in panels]
-    return {"case": case, "names": names, "n": n, "by_size": len(sizes), "log_loss": log_loss, **arrays}
+    return {"case": case, "names": names, "n": n, "by_size": len(sizes), "log_loss": log_loss, "accuracy": accuracy, **arrays}
 
 
 def split(data, key):
@@ -96,6 +97,7 @@ def numbers(data):
                 "n": n,
                 "net": str(data["names"][i]),
                 "log_loss": float(data["log_loss"][i]),
+                "train_accuracy": float(data["accuracy"][i]),
                 "smallest_output": float(size.min()),
                 "median_output": float(np.median(size)),
                 "median_output_of_top10": float(np.median(size[best])),
