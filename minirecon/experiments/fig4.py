@@ -53,7 +53,15 @@ def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most
         names.append("–".join(map(str, widths)) + (", all biases" if biases else ""))
     arrays = {key: np.concatenate(values).astype(np.float32) for key, values in columns.items()}
     n = [size for size, _, _ in panels]
-    return {"case": case, "names": names, "n": n, "by_size": len(sizes), "log_loss": log_loss, "accuracy": accuracy, **arrays}
+    return {
+        "case": case,
+        "names": names,
+        "n": n,
+        "by_size": len(sizes),
+        "log_loss": log_loss,
+        "accuracy": accuracy,
+        **arrays,
+    }
 
 
 def split(data, key):
