@@ -5,7 +5,7 @@ The theory (paper, section 3) is about infinite training. Does the attack profit
 
 import numpy as np
 
-from .. import attack, datasets, kkt, metrics, mlp, plots
+from .. import attack, checkpoint, datasets, kkt, metrics, mlp, plots
 from ..figures import BLACK, GREEN
 from ..train import train
 
@@ -46,7 +46,7 @@ def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
                 options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
                 params, history, _ = train(data, hidden, seed + net, **options)
                 time += history["time"][-1]
-                lam = kkt.kkt_report(params, data).lam
+                lam = kkt.multipliers(checkpoint.cast(params, float), data.x, data.y)
                 # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean
                 mean_lam = mlp.square_norm(params[:1]) / history["median_margin"][-1]
                 effective = lam.sum() ** 2 / np.sum(lam**2)
