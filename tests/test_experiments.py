@@ -83,6 +83,18 @@ def test_sorting_out_keeps_what_the_kkt_conditions_allow():
     ]
 
 
+@pytest.mark.parametrize("name", TINY)
+def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, capsys):
+    r"""Ctrl-C during a training or an attack, which would keep what they have: no picture is made of that."""
+    module = experiments.load(name)
+    monkeypatch.setattr(module, "QUICK", TINY[name])
+    calls = interrupt(4)
+    assert cli.main(["figure", name, "--quick", "--out", str(tmp_path / "out")]) == 130
+    assert len(calls) >= 4
+    assert not (tmp_path / "out").exists()
+    assert "interrupted before there was a result" in capsys.readouterr().err
+
+
 def test_unknown_figures_are_refused(capsys):
     with pytest.raises(SystemExit):
         cli.main(["figure", "fig5"])
