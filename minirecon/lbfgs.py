@@ -134,7 +134,8 @@ def span(weight, k):
 def unit_scale(layer):
     r"""A factor (out,) for each unit's residual in layer 1: ‖[w b]‖^−½, times one number.
 
-    It leaves Σ‖[w b]‖² over the units what it is. A unit below 10 % of the largest counts as one of 10 %: it may be dead.
+    It leaves Σ‖[w b]‖² over the units what it is. A unit below a tenth of the largest, which may be dead, counts as one
+    of a tenth.
 
     Derived for this project: docs/research.md has the trial.
     """
