@@ -15,6 +15,8 @@ TINY = {  # settings for a run of a second or two
     "fig2": {"iterations": 3, "seeds": 1, "m": 10},
     "training": {"n": 4, "target_time": 3.0, "gd_steps": 60},
     "svm": {"n": 4, "width": 20, "log_losses": (-1.0, -3.0)},
+    "sweep": {"rates": (0.01, 1e6), "sgd_alphas": (15.0,), "sgd_iterations": 20, "lbfgs_alphas": (5.0, 50.0),
+              "lbfgs_iterations": 3},
 }
 
 
@@ -81,6 +83,18 @@ def test_sorting_out_keeps_what_the_kkt_conditions_allow():
         [True, True, False, False, True, True],  # the fourth a small margin
         [False, True, False, False, True, True],  # the first is a duplicate with a smaller λ; labels are kept apart
     ]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, capsys):
+    r"""Ctrl-C during a training or an attack, which would keep what they have: no picture is made of that."""
+    module = experiments.load(name)
+    monkeypatch.setattr(module, "QUICK", TINY[name])
+    calls = interrupt(4)
+    assert cli.main(["figure", name, "--quick", "--out", str(tmp_path / "out")]) == 130
+    assert len(calls) >= 4
+    assert not (tmp_path / "out").exists()
+    assert "interrupted before there was a result" in capsys.readouterr().err
 
 
 def test_unknown_figures_are_refused(capsys):

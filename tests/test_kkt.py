@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import flatten, nearest_kink, problems, slow_forward, slow_gradient, unflatten
+from strategies import sigma as sigma_of
 
 import minirecon as mr
 from minirecon import Layer, kkt, losses
@@ -132,6 +133,12 @@ def test_report_changes_with_the_scale_of_the_weights_as_it_must(problem, c):
     np.testing.assert_allclose(other.margin, c**degree * one.margin, rtol=1e-9)
     np.testing.assert_allclose(other.sum_lam, c ** (2 - degree) * one.sum_lam, rtol=1e-5)
     np.testing.assert_allclose(other.euler, c ** (2 - degree) * one.euler, rtol=1e-9)
+    sigma = np.array([sigma_of(q) for q in -one.margin])
+    lengths = np.linalg.norm(one.lam) * np.linalg.norm(sigma)
+    assert one.gamma == min(one.margin)
+    np.testing.assert_allclose(one.cosine * lengths, one.lam @ sigma, rtol=1e-9, atol=1e-12)
+    excess = one.margin / min(one.margin) - 1
+    np.testing.assert_allclose(one.slackness, np.average(excess, weights=one.lam), rtol=1e-9, atol=1e-12)
     for name in ("zero", "best"):
         np.testing.assert_allclose(other.residual[name]["relative"], one.residual[name]["relative"], rtol=1e-5)
 
@@ -141,10 +148,18 @@ def test_errors_name_what_is_wrong():
     data = mr.load_dataset("circle", 4)._replace(x=x, y=-y)
     with pytest.raises(ValueError, match=r"4 of 4 samples are misclassified; expected a margin yΦ\(x\) above 0"):
         mr.kkt_report(params, data)
+    with pytest.raises(ValueError, match=r"1 of 4 samples are misclassified"):
+        mr.kkt_report(params, data._replace(y=y * [1, 1, 1, -1]))
     with pytest.raises(ValueError, match=r"samples of shape \(4, 5\); expected \(n, 6\)"):
         mr.multipliers(params, x[:, :5], y)
     with pytest.raises(ValueError, match=r"samples of shape \(4, 5\); expected \(n, 6\)"):
         mr.tangent_kernel(params, x, x[:, :5])
+
+
+def test_samples_at_which_no_unit_is_on_explain_nothing():
+    params, x, y, _ = exact()
+    np.testing.assert_array_equal(kkt.tangent_kernel(params, -x), 0)
+    np.testing.assert_array_equal(kkt.multipliers(params, -x, y), 0)
 
 
 def test_a_network_with_hidden_biases_has_no_euler_sum():

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import attack, checkpoint, datasets, mlp, plots
 from ..figures import BLACK, BLUE, ORANGE
+from . import whole
 
 PRESET = {
     "weights": "circle-n20.pth",
@@ -56,10 +57,8 @@ def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, 
     for k in range(seeds):
         untrained = mlp.initialise(np.random.default_rng(seed + k), 2, hidden)
         for which, params in enumerate((trained, untrained)):
-            rec = attack.reconstruct(
-                params, m, seed=seed + k, progress=progress, iterations=iterations, start_scale=start_scale,
-                lam_min=lam_min,
-            )  # fmt: skip
+            options = {"iterations": iterations, "start_scale": start_scale, "lam_min": lam_min}
+            rec = whole(attack.reconstruct(params, m, seed=seed + k, progress=progress, **options))
             margin = rec.y * mlp.forward(params, rec.x)[0]
             left = sort_out(rec.x, rec.lam, rec.y, margin, small, feasible, apart)
             everyone = np.ones((1, m), bool)

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import datasets, figures, metrics, plots, svm
 from ..train import log_logistic_loss, train
+from . import whole
 
 PRESET = {"case": "mnist", "n": 20, "width": 100, "log_losses": (-1.0, -2.0, -5.0, -10.0, -20.0, -40.0, -80.0)}
 QUICK = {"log_losses": (-1.0, -5.0, -20.0)}
@@ -28,7 +29,7 @@ def run(seed, progress, case, n, width, log_losses):
         cosine.append(product @ w / np.linalg.norm(product) / np.linalg.norm(w))
         weights = log_logistic_loss(data.y * (data.x @ product))[1]
         late = weights / weights.sum() * lam.sum()
-    relu = train(data, hidden=(width,), seed=seed, progress=progress).params[0].weight.astype(float)
+    relu = whole(train(data, hidden=(width,), seed=seed, progress=progress)).params[0].weight.astype(float)
     vectors = np.array([w, _largest(first.weight, 1)[0], *_largest(relu, RELU_ROWS)])
     images, truth = (x.reshape(-1, *data.image_shape) for x in (vectors, data.x))
     span = np.linalg.svd(relu)[2][:n]
