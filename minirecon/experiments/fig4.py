@@ -17,7 +17,7 @@ PRESET = {
     "architectures": [[100, 100], [1000, 500, 100], [1000, 500, 100, 50]],
     "target_time": 1e4,
     "most": 1000,
-    "iterations": 300,
+    "iterations": 200,
 }
 QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 100]], "iterations": 100}
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones
