@@ -9,6 +9,7 @@ from .. import attack, datasets, metrics
 from ..figures import show
 from ..tables import NULLS
 from ..train import train
+from . import whole
 
 PRESET = {
     "cases": ["mnist", "cifar10"],
@@ -43,8 +44,8 @@ def run(seed, progress, cases, n, hidden, target_time, m, iterations):
     arrays = {"cases": cases, "n": n, "m": m, "iterations": iterations}
     for case in cases:
         data = datasets.load_dataset(case, n)
-        params = train(data, hidden, seed, target_time=target_time, progress=progress).params
-        rec = attack.reconstruct(params, m, seed=seed, progress=progress, iterations=iterations)
+        params = whole(train(data, hidden, seed, target_time=target_time, progress=progress)).params
+        rec = whole(attack.reconstruct(params, m, seed=seed, progress=progress, iterations=iterations))
         score = metrics.score(rec, data)
         scaled = rec.x * (CONTRAST / np.maximum(rec.x.std(axis=1, keepdims=True), 1e-12))
         every = {

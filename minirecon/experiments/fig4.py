@@ -8,6 +8,7 @@ import numpy as np
 from .. import attack, datasets, metrics, mlp, plots
 from ..figures import BLACK, BLUE, GREEN, ORANGE, SKY
 from ..train import train
+from . import whole
 
 PRESET = {
     "case": "cifar10",
@@ -38,9 +39,10 @@ def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most
     log_loss, accuracy, names = [], [], []
     for size, widths, biases in panels:
         data = datasets.load_dataset(case, size)
-        trained = train(data, widths, seed, target_time=target_time, hidden_biases=biases, progress=progress)
+        options = {"target_time": target_time, "hidden_biases": biases, "progress": progress}
+        trained = whole(train(data, widths, seed, **options))
         m = min(2 * size, most)
-        rec = attack.reconstruct(trained.params, m, seed=seed, progress=progress, iterations=iterations)
+        rec = whole(attack.reconstruct(trained.params, m, seed=seed, progress=progress, iterations=iterations))
         score = metrics.score(rec, data)
         unseen = score.null["unseen"]
         phi = mlp.forward(trained.params, data.x.astype(np.float32))[0]
@@ -141,10 +143,10 @@ def caption(data):
     )
     outputs = "; ".join(f"{p['median_output_of_top10']:.1f} of {p['median_output']:.1f}" for p in panels)
     return f"""
-Each panel is a network that was trained on n images of {data["case"]} and attacked once; each point is a training image:
-the network's output at it, and the SSIM of the nearest candidate, which is picked **with the image in hand**. Shaded is
-|Φ| from {PUBLISHED_MARGIN[0]} to {PUBLISHED_MARGIN[1]}, where the paper's figure has its good reconstructions; dashed
-the best of its SSIM, read by eye to ± 0.03; dotted the best that as many unseen images as candidates reach.
+Each panel is a network trained on n images of {data["case"]} and attacked once, each point a training image: the
+network's output Φ at it, and the SSIM of the nearest candidate, which is picked **with the image in hand**. Shaded is
+where the paper's figure has its good reconstructions, |Φ| from {PUBLISHED_MARGIN[0]} to {PUBLISHED_MARGIN[1]}. Dashed
+is the best of its SSIM, read by eye to ± 0.03; dotted the best that as many unseen images as candidates reach.
 
 {head}{rows}
 

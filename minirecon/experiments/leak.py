@@ -8,6 +8,7 @@ import numpy as np
 from .. import attack, checkpoint, datasets, kkt, metrics, mlp, plots
 from ..figures import BLACK, GREEN
 from ..train import train
+from . import whole
 
 PRESET = {
     "cases": ["mnist", "cifar10"],
@@ -44,7 +45,7 @@ def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
             params, time = None, 0.0  # None: initial weights of the seed; later the same network goes on
             for level, target in enumerate(levels):
                 options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
-                params, history, _ = train(data, hidden, seed + net, **options)
+                params, history, _ = whole(train(data, hidden, seed + net, **options))
                 time += history["time"][-1]
                 lam = kkt.multipliers(checkpoint.cast(params, float), data.x, data.y)
                 # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean
@@ -56,9 +57,8 @@ def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
                 ranges = {}, dict(zip(("lam_min", "lam_max"), (float(mean_lam * r) for r in RANGE), strict=True))
                 for way, settings in enumerate(ranges):
                     for k in range(attacks):
-                        rec = attack.reconstruct(
-                            params, m, seed=seed + k, progress=progress, iterations=iterations, **settings
-                        )
+                        options = {"progress": progress, "iterations": iterations, **settings}
+                        rec = whole(attack.reconstruct(params, m, seed=seed + k, **options))
                         for key, value in medians(metrics.score(rec, data)).items():
                             arrays[key][c, way, net, level, k] = value
     arrays = {key: values.astype(np.float32) for key, values in arrays.items()}
@@ -151,18 +151,18 @@ def caption(data):
                 f"{way['lower_at_the_end']} of {way['seeds']} seeds; images with NCC > 0.9, mean: {over}"
             )
         measured.append(
-            f"**{case}.** With the {'. With the '.join(ways)}. Nulls at the end: the start {null['start_ncc'][end]:.2f}, "
-            f"unseen images {null['unseen_ncc'][end]:.2f}. From first to last the cosine of θ¹ and −∂L/∂θ¹ goes from "
+            f"**{case}.** With the {'. With the '.join(ways)}. Nulls at the end: the start "
+            f"{null['start_ncc'][end]:.2f}, unseen images {null['unseen_ncc'][end]:.2f}. From first to last the cosine of θ¹ and −∂L/∂θ¹ goes from "
             f"{nets['cosine'][0]:.2f} to {nets['cosine'][end]:.2f}, and T from 10^{nets['log10_time'][0]:.1f} to "
             f"10^{nets['log10_time'][end]:.0f}."
         )
     return (
         f"""
-Networks were trained on {n} images to log L = {levels}, the same ones further and further, and attacked at each of these
-with {data["m"]} candidates and {data["iterations"]} iterations. The attack has its default settings and is not told n
-(blue). A point is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks
-like ‖θ¹‖²/γ (on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along;
-for that it takes γ, the median margin, from the training set.
+Networks were trained on {n} images to log L = {levels}, the same ones further and further, and attacked at each of
+these with {data["m"]} candidates and {data["iterations"]} iterations. The attack has its default settings and is not told
+n (blue). A point is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ
+shrinks like ‖θ¹‖²/γ (on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range
+moved along; for that it takes γ, the median margin, from the training set.
 
 """
         + "\n\n".join(measured)
