@@ -134,40 +134,36 @@ def numbers(data):
 
 def caption(data):
     r"""What the figure shows."""
-    got, n, end = numbers(data), data["n"], len(data["levels"]) - 1
-    levels = ", ".join(f"{level:g}" for level in data["levels"])
-    measured = []
+    got, tables, ends = numbers(data), [], []
     for case in data["cases"].tolist():
-        nets, null = got[case]["nets"], got[case]["null"]
-        ways = []
-        for name, label in WAYS.items():
-            way, ends = got[case][name], []
-            for place in (0, end):
-                low, mean, high = (row[place] for row in way["ncc"])
-                ends.append(f"{mean:.2f} ({low:.2f} to {high:.2f})")
-            over = " → ".join(f"{value:.1f}" for value in way["over"][1])
-            ways.append(
-                f"{label}, median NCC {ends[0]} at the first log L, {ends[1]} at the last, lower in "
-                f"{way['lower_at_the_end']} of {way['seeds']} seeds; images with NCC > 0.9, mean: {over}"
-            )
-        measured.append(
-            f"**{case}.** With the {'. With the '.join(ways)}. Nulls at the end: the start "
-            f"{null['start_ncc'][end]:.2f}, unseen images {null['unseen_ncc'][end]:.2f}. From first to last the cosine of θ¹ and −∂L/∂θ¹ goes from "
-            f"{nets['cosine'][0]:.2f} to {nets['cosine'][end]:.2f}, and T from 10^{nets['log10_time'][0]:.1f} to "
-            f"10^{nets['log10_time'][end]:.0f}."
-        )
-    return (
-        f"""
-Networks were trained on {n} images to log L = {levels}, the same ones further and further, and attacked at each of
-these with {data["m"]} candidates and {data["iterations"]} iterations. The attack has its default settings and is not told
-n (blue). A point is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ
-shrinks like ‖θ¹‖²/γ (on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range
-moved along; for that it takes γ, the median margin, from the training set.
+        lines = [f"| {case}: log L | T | NCC, fixed | NCC, moved | over 0.9 | null | cosine |", "|---" * 7 + "|"]
+        ways, nets, null = [got[case][way] for way in WAYS], got[case]["nets"], got[case]["null"]["start_ncc"]
+        for i, level in enumerate(data["levels"]):
+            ranges = ["{1:.2f} ({0:.2f}–{2:.2f})".format(*(row[i] for row in way["ncc"])) for way in ways]
+            over = ", ".join(f"{way['over'][1][i]:.1f}" for way in ways)
+            time = f"10^{nets['log10_time'][i]:.1f}"
+            cells = f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"
+            lines.append(f"| {' | '.join(cells)} |")
+        tables.append("\n".join(lines))
+        counts = " and ".join(f"{way['lower_at_the_end']} of {way['seeds']}" for way in ways)
+        ends.append(f"on {case} in {counts}")
+    return TEXT.format(
+        n=data["n"], m=data["m"], iterations=data["iterations"], tables="\n\n".join(tables), ends="; ".join(ends)
+    )
 
-"""
-        + "\n\n".join(measured)
-        + """
+
+TEXT = """
+Networks were trained on {n} images to growing −log L, the same ones further and further, and attacked at each stage,
+with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point is the
+mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ (on the
+right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that it takes
+γ, the median margin, from the training set.
+
+{tables}
+
+NCC is the median over the images, its mean (and range) over the seeds; "over 0.9" says how many images, on average,
+have more than that, for both ways; the null is the attack's start; the cosine is that of θ¹ and −∂L/∂θ¹, 1 at a KKT point.
+The NCC is lower at the last log L than at the first, of all seeds with the fixed and with the moved range, {ends}.
 
 TEXT
 """
-    )
