@@ -14,11 +14,11 @@ PRESET = {
     "case": "cifar10",
     "sizes": [50, 100, 500, 1000],
     "hidden": [1000, 1000],
-    "n": 500,
+    "n": 100,
     "architectures": [[100, 100], [1000, 500, 100], [1000, 500, 100, 50]],
     "target_time": 1e4,
     "most": 1000,
-    "iterations": 200,
+    "iterations": 300,
 }
 QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 100]], "iterations": 100}
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones

@@ -154,16 +154,17 @@ def caption(data):
 
 TEXT = """
 Networks were trained on {n} images to growing −log L, the same ones further and further, and attacked at each stage,
-with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point is the
-mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ (on the
-right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that it takes
-γ, the median margin, from the training set.
+with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point
+is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ
+(on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that
+it takes γ, the median margin, from the training set.
 
 {tables}
 
 NCC is the median over the images, its mean (and range) over the seeds; "over 0.9" says how many images, on average,
-have more than that, for both ways; the null is the attack's start; the cosine is that of θ¹ and −∂L/∂θ¹, 1 at a KKT point.
-The NCC is lower at the last log L than at the first, of all seeds with the fixed and with the moved range, {ends}.
+have more than that, for both ways; the null is the attack's start; the cosine is that of θ¹ and −∂L/∂θ¹, 1 at a KKT
+point. How many of the seeds have a lower NCC at the last log L than at the first, with the fixed and with the moved
+range: {ends}.
 
 TEXT
 """
