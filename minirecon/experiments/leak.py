@@ -140,8 +140,8 @@ def caption(data):
         ways, nets, null = [got[case][way] for way in WAYS], got[case]["nets"], got[case]["null"]["start_ncc"]
         for i, level in enumerate(data["levels"]):
             ranges = ["{1:.2f} ({0:.2f}–{2:.2f})".format(*(row[i] for row in way["ncc"])) for way in ways]
-            over = ", ".join(f"{way['over'][1][i]:.1f}" for way in ways)
-            time = f"10^{nets['log10_time'][i]:.1f}"
+            over = ", ".join(f"{way['over'][1][i]:.0f}" for way in ways)
+            time = f"10^{nets['log10_time'][i]:.0f}"
             cells = f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"
             lines.append(f"| {' | '.join(cells)} |")
         tables.append("\n".join(lines))
