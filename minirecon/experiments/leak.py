@@ -141,7 +141,7 @@ def caption(data):
         for i, level in enumerate(data["levels"]):
             ranges = ["{1:.2f} ({0:.2f}–{2:.2f})".format(*(row[i] for row in way["ncc"])) for way in ways]
             over = ", ".join(f"{way['over'][1][i]:.0f}" for way in ways)
-            time = f"10^{nets['log10_time'][i]:.0f}"
+            time = f"10^{nets['log10_time'][i]:.1f}"
             cells = f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"
             lines.append(f"| {' | '.join(cells)} |")
         tables.append("\n".join(lines))
@@ -187,9 +187,10 @@ conclusion: at log L = {first:g} the NCC is already far above the nulls. SSIM on
 times, as it rewards a plain background: there it shows a trend and no more.
 """
 WORSE = """
-**Train more, leak less: yes, in the long run.** The theory is about infinite training, and by the cosine the networks end
-nearer to it than they began; yet in no case is the best mean NCC that of the longest training: {best}. The control falls
-as well, so that the attack's fixed range of λ is not all of the reason.
+**Train more, leak less: yes, in the long run.** The theory is about infinite training, and by the cosine the networks
+end nearer to it than they began; yet in no case is the best mean NCC that of the longest training:
+{best}.
+The control falls as well, so that the attack's fixed range of λ is not all of the reason.
 """
 UNCLEAR = """
 No clear answer: the best mean NCC with the fixed range is {best}.
