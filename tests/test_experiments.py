@@ -7,16 +7,22 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from minirecon import cli, experiments, gallery
-from minirecon.experiments import fig2
+from minirecon import cli, experiments, gallery, load, load_dataset, reconstruct, score
+from minirecon.datasets import data_file
+from minirecon.experiments import fig2, sweep
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 TINY = {  # settings for a run of a second or two
     "fig2": {"iterations": 3, "seeds": 1, "m": 10},
     "training": {"n": 4, "target_time": 3.0, "gd_steps": 60},
     "svm": {"n": 4, "width": 20, "log_losses": (-1.0, -3.0)},
-    "sweep": {"rates": (0.01, 1e6), "sgd_alphas": (15.0,), "sgd_iterations": 20, "lbfgs_alphas": (5.0, 50.0),
-              "lbfgs_iterations": 3},
+    "sweep": {
+        "rates": (0.01, 1e6),
+        "sgd_alphas": (15.0,),
+        "sgd_iterations": 20,
+        "lbfgs_alphas": (5.0, 50.0),
+        "lbfgs_iterations": 3,
+    },
 }
 
 
@@ -95,6 +101,22 @@ def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, caps
     assert len(calls) >= 4
     assert not (tmp_path / "out").exists()
     assert "interrupted before there was a result" in capsys.readouterr().err
+
+
+def test_the_sweep_scores_each_setting_and_marks_what_diverged():
+    got = sweep.run(5, False, **{**sweep.PRESET, **TINY["sweep"], "rates": (1e6, 0.01)})
+    params, data = load(data_file("mnist-n20.pth")), load_dataset("mnist", 20)
+    sgd = reconstruct(params, 40, seed=5, optimizer="sgd", iterations=20, lr_x=0.01, alpha=15.0)
+    lbfgs = reconstruct(params, 40, seed=5, iterations=3, alpha=50.0)
+    for row, rec in ((got["sgd"][1, 0], sgd), (got["lbfgs"][1], lbfgs)):
+        each = score(rec, data)
+        assert row == pytest.approx([np.median(each.ncc), np.sort(each.ssim)[-10:].mean()])
+    assert np.isnan(got["sgd"][0]).all()
+    assert sweep.numbers(got)["sgd"]["diverged"] == 1
+    assert got["null"][0, 0] == 0  # the mean image has no contrast of its own
+    found = {**got, "sgd": np.array([[[0.5, 0.2]], [[0.46, 0.3]], [[0.4, 0.1]]]), "rates": np.array([1.0, 2.0, 3.0])}
+    numbers = sweep.numbers(found)["sgd"]
+    assert (numbers["within_a_tenth_of_the_best"], numbers["best_rate"], numbers["ncc_worst"]) == (2, 1.0, 0.4)
 
 
 def test_unknown_figures_are_refused(capsys):
