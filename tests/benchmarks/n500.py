@@ -38,10 +38,14 @@ def line(out, name, values):
         file.write(json.dumps([name, values]) + "\n")
 
 
+def short(kind):
+    return kind.replace("seed ", "s")
+
+
 def network(out, case, n, kind, quick):
     r"""A trained network (kept in `out`) and its training set: `kind` "seed 0", "seed 1" or "next"."""
     data = next_images(case, n) if kind == "next" else mr.load_dataset(case, n)
-    path = out / f"{case}-n{n}-{kind.replace('seed ', 's')}.npz"
+    path = out / f"{case}-n{n}-{short(kind)}.npz"
     if not path.exists():
         seed = int(kind.removeprefix("seed ")) if kind != "next" else 0
         mr.save(mr.train(data, seed=seed, target_time=30 if quick else 1e4).params, path)
@@ -51,7 +55,9 @@ def network(out, case, n, kind, quick):
 def large(out, case, kind, runs, options, quick):
     r"""`runs` attacks on a network of n = 500: alone, pooled, beside the nulls."""
     params, data = network(out, case, 500, kind, quick)
-    rec = restarts.restarts(params, 100 if quick else 1000, runs, jobs=1, folder=out / f"{case}-{kind}", **options)
+    rec = restarts.restarts(
+        params, 100 if quick else 1000, runs, jobs=1, folder=out / f"{case}-{short(kind)}", **options
+    )
     for scaled in (False, True):
         x = rec.x / rec.x.std(axis=1, keepdims=True) * STD if scaled else rec.x
         single = np.array([five(metrics.score(rec._replace(x=x[rec.run == r], start=None), data)) for r in range(runs)])
