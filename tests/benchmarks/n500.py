@@ -62,7 +62,7 @@ def large(out, case, kind, runs, options, quick):
         x = rec.x / rec.x.std(axis=1, keepdims=True) * STD if scaled else rec.x
         single = np.array([five(metrics.score(rec._replace(x=x[rec.run == r], start=None), data)) for r in range(runs)])
         name = f"{case}, {kind}{f', std {STD}' if scaled else ''}"
-        for r, values in enumerate(single):
+        for r, values in enumerate(single.tolist()):
             line(out, f"{name}: run {r}", values)
         line(out, f"{name}: median of the first {min(runs, 5)}", np.median(single[:5], axis=0).tolist())
         score = metrics.score(rec._replace(x=x), data)
