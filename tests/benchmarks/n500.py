@@ -6,8 +6,8 @@ r"""The numbers of docs/research.md on large training sets: `python tests/benchm
 2. n = 100: each setting at half and at twice its default, two starts each.
 
 Networks and runs are kept in the folder OUT (n500 or n500-quick) and not done again: the command can be cut short and
-given once more. With the attack's own number of iterations about 4 hours on one core, with 300 (--iterations 300) 1½;
---quick: 5 iterations and networks that are hardly trained, to see that it works, 2 minutes.
+given once more. With the attack's own number of iterations about 3 hours on one core, with --iterations 300 about 70 minutes;
+--quick: 5 iterations and networks that are hardly trained, to see that it works, about 2 minutes.
 """
 
 import argparse
@@ -67,6 +67,10 @@ def large(out, case, kind, runs, options, quick):
         line(out, f"{name}: median of the first {min(runs, 5)}", np.median(single[:5], axis=0).tolist())
         score = metrics.score(rec._replace(x=x), data)
         line(out, f"{name}: {runs} pooled", five(score))
+    nearer = np.sum(score.ncc > score.null["unseen"].ncc)
+    over = [np.sum(each.ncc > 0.8) for each in (score, score.null["unseen"])]
+    text = f"nearer than any unseen image {nearer} of {len(data.x)}; over 0.8 {over[0]}, by unseen images {over[1]}"
+    line(out, f"{case}, {kind}: NCC of {runs} pooled", text)
     for null, each in score.null.items():
         line(out, f"{case}, {kind}: null, {null}", five(each))
     unseen = data.x_test / data.x_test.std(axis=1, keepdims=True) * STD
