@@ -6,8 +6,8 @@ r"""The numbers of docs/research.md on large training sets: `python tests/benchm
 2. n = 100: each setting at half and at twice its default, two starts each.
 
 Networks and runs are kept in the folder OUT (n500 or n500-quick) and not done again: the command can be cut short and
-given once more. With the attack's own number of iterations about 3 hours on one core, with --iterations 300 about 70 minutes;
---quick: 5 iterations and networks that are hardly trained, to see that it works, about 2 minutes.
+given once more. With the attack's own number of iterations about 3 hours on one core, with --iterations 300 about
+70 minutes; --quick, about 2: 5 iterations and networks that are hardly trained, to see that it works.
 """
 
 import argparse
