@@ -9,7 +9,8 @@ from .. import attack, checkpoint, datasets, metrics, plots, progressbar
 
 PRESET = {
     "case": "mnist", "weights": "mnist-n20.pth", "n": 20, "m": 40,
-    "rates": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0), "sgd_alphas": (15.0, 150.0, 1500.0), "sgd_iterations": 1000,
+    "rates": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+    "sgd_alphas": (15.0, 150.0, 1500.0), "sgd_iterations": 1000,
     "lbfgs_alphas": (5.0, 15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0), "lbfgs_iterations": 300,
 }  # fmt: skip
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
