@@ -37,10 +37,10 @@ def check(args):
         print(f"{title}: solved, all {total} tests passed")
         return 0
     print(f"{title}: {len(verdict.failed)} of {total} tests failed" if verdict.failed else f"{title}: {verdict.reason}")
-    for name, message in verdict.failed.items():
-        print(f"\n{name.split('::')[-1]}")
-        lines = message.split("Falsifying example:")[0].rstrip().splitlines()  # the message has the arguments
-        print(textwrap.indent("\n".join(_printable(line) for line in lines[:40]), "  "))
+    for message in dict.fromkeys(verdict.failed.values()):  # what several tests say is said once
+        names = [name.split("::")[-1] for name, said in verdict.failed.items() if said == message]
+        print("\n" + textwrap.fill(", ".join(names), 79))
+        print(textwrap.indent("\n".join(_printable(line) for line in message.splitlines()), "  "))
     print("\n" + textwrap.fill(f"Hint: {task.hint}", 79))
     return 1
 

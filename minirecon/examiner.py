@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MEMORY = 4 * 2**30  # bytes of address space
+LONGEST = 4000  # characters of what a test says
 GUARDED = ("builtins", "math", "numpy", "autograd", "scipy", "_pytest", "pytest", "hypothesis")
 OURS = ("minirecon", "strategies", "conftest", "test_")
 
@@ -33,7 +35,7 @@ class Verdict(NamedTuple):
     tests: frozenset = frozenset()
 
 
-def examine(folder, tests, seconds, expected=None, running=None):
+def examine(folder, tests, seconds, profile="minirecon", expected=None, running=None):
     r"""Run pytest on some tests of a folder in a subprocess, and judge what it leaves behind.
 
     Parameters
@@ -41,6 +43,7 @@ def examine(folder, tests, seconds, expected=None, running=None):
     folder : Path, which holds minirecon/ and tests/
     tests : the tests' names as pytest takes them
     seconds : float, time limit; the subprocess and all that it started are killed then
+    profile : str, of hypothesis, in the tests' conftest.py: "grading" does not look for the simplest failing example
     expected : set of names that have to pass; None: whatever there is
     running : set that holds the subprocess while it runs, so that another thread can end it
 
@@ -59,7 +62,7 @@ def examine(folder, tests, seconds, expected=None, running=None):
     with tempfile.TemporaryDirectory() as private, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         one = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
         environment = {**kept, **one, "HOME": scratch, "TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUTF8": "1"}
+        environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUTF8": "1", "MINIRECON_TESTS": profile}
         xml = Path(private, "junit.xml")
         order = {"seconds": int(seconds) + 1, "memory": MEMORY, "xml": str(xml), "tests": list(tests)}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.PIPE}
@@ -109,8 +112,12 @@ def _judge(xml, status, expected):
     return Verdict(not reason, reason, failed, frozenset(found))
 
 
-def _message(parts):  # of <failure>, <error> or <skipped>
-    return ("skipped: " if parts[0].tag == "skipped" else "") + (parts[0].get("message") or parts[0].tag)
+def _message(parts):
+    r"""What <failure>, <error> or <skipped> says, without hypothesis's notes: our tests give the arguments themselves."""
+    said = [line[4:] for line in (parts[0].text or "").splitlines() if line.startswith("E   ")]
+    said = "\n".join(said) or parts[0].get("message") or parts[0].tag
+    said = re.split(r"\n(?:Failing test case|Falsifying example)", said)[0]
+    return ("skipped: " if parts[0].tag == "skipped" else "") + said[:LONGEST]
 
 
 def main():

@@ -190,7 +190,7 @@ def _run(todo, files, seconds, jobs, progress):
             for path, content in {**files, Path("minirecon", task.path): text.encode()}.items():
                 (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
                 (Path(folder) / path).write_bytes(content)
-            return task, text, examine(folder, task.tests, seconds, expected, running)
+            return task, text, examine(folder, task.tests, seconds, "grading", expected, running)
 
     try:
         with progressbar.bar(len(todo), "grade", progress) as bar:

@@ -46,7 +46,14 @@ def agree(function, *args, expected, rtol=1e-9, atol=1e-10):
         with np.printoptions(precision=8, threshold=60, linewidth=70):
             names = list(inspect.signature(function).parameters)
             given = [f"  {name} = {value!r}" for name, value in zip(names, args, strict=False)]
-            lines = [f"{function.__name__}: {problem}, with", *given, "got", f"  {got!r}", "expected", f"  {expected!r}"]
+            lines = [
+                f"{function.__name__}: {problem}, with",
+                *given,
+                "got",
+                f"  {got!r}",
+                "expected",
+                f"  {expected!r}",
+            ]
         raise AssertionError("\n".join(lines))
 
 
@@ -58,7 +65,8 @@ def same(got, expected, rtol, atol):
         return len(got) == len(expected) and all(same(*pair, rtol, atol) for pair in pairs)
     if got is None or expected is None:
         return got is expected
-    return np.shape(got) == np.shape(expected) and np.allclose(got, expected, rtol, atol)
+    got = np.asarray(got, dtype=float)  # numbers, not an object that is equal to everything
+    return got.shape == np.shape(expected) and np.allclose(got, expected, rtol, atol)
 
 
 def each(params, x, alpha=None):
