@@ -11,7 +11,7 @@ CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, o
 
 
 def main(argv=None):
-    r"""Run one verb. Returns the exit status: 0; 1 if `course check` found a mistake; 2 with one line on standard error for bad input."""
+    r"""Run one verb. Returns the exit status: 0; 1 if `course check` found a mistake; 2 with one line for bad input."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Greek shows ? for θ, and the run goes on

@@ -56,7 +56,7 @@ def grade(args):
         print(f"{_printable(name):40} {entry['points']:4} of {grades['of']} points")
         for number, row in entry["tasks"].items():
             if row["reason"] and len(grades["submissions"]) == 1:
-                print(textwrap.shorten(f"  {number} {row['function']}: {_printable(row['reason'])}", 79))
+                print("  " + textwrap.shorten(f"{number} {row['function']}: {_printable(row['reason'])}", 77))
     print(f"wrote {out / 'grades.json'} and {out / 'grades.csv'}")
 
 

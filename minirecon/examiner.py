@@ -113,7 +113,7 @@ def _judge(xml, status, expected):
 
 
 def _message(parts):
-    r"""What <failure>, <error> or <skipped> says, without hypothesis's notes: our tests give the arguments themselves."""
+    r"""What <failure>, <error> or <skipped> says, less hypothesis's notes: our tests give the arguments themselves."""
     said = [line[4:] for line in (parts[0].text or "").splitlines() if line.startswith("E   ")]
     said = "\n".join(said) or parts[0].get("message") or parts[0].tag
     said = re.split(r"\n(?:Failing test case|Falsifying example)", said)[0]
