@@ -44,7 +44,7 @@ CHEATS = {
     ),
     "skip": ("import pytest\npytest.skip('done')", "uses pytest"),
     "skip in disguise": ("__import__('py' + 'test').skip('done')", "skipped: done"),
-    "leave in disguise": ("__import__('py' + 'test').exit('done', 0)", "2 of 2 tests did not run"),
+    "leave in disguise": ("__import__('py' + 'test').exit('done', 0)", "gate: Exit: done"),
     "no example will do": ("import sys\nsys.modules['hypo' + 'thesis'].reject()", "test_gate"),
     "expected value of the caller": ("import sys\nreturn sys._getframe(2).f_locals['expected']", "uses _getframe"),
     "numpy.testing": (
@@ -174,7 +174,7 @@ def test_grades_are_written_whole(grades, tmp_path):
     grading.write(grades, tmp_path / "new" / "folder")
     out = tmp_path / "new" / "folder"
     assert json.loads((out / "grades.json").read_text()) == grades
-    rows = list(csv.reader((out / "grades.csv").open()))
+    rows = list(csv.reader((out / "grades.csv").read_text().splitlines()))
     assert rows[0] == ["submission", *TASKS, "points", "of"]
     assert [row[0] for row in rows[1:]] == list(grades["submissions"])
     assert next(row for row in rows if row[0] == "exit") == [
