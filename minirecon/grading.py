@@ -16,7 +16,7 @@ from pathlib import Path
 from . import progressbar
 from .checkpoint import atomic
 from .examiner import Verdict, end, examine
-from .handout import definition, load_tasks
+from .handout import check_solved, definition, load_tasks
 
 LARGEST = 2**20  # bytes of a module that is worth reading
 # What a solution has no business with: the tests' tools, and the caller's variables.
@@ -131,6 +131,7 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False):
     chosen = [task for task in tasks if assignment is None or task.id.split(".")[0] == str(assignment)]
     if not chosen:
         raise ValueError(f"assignment {assignment}: expected one of {', '.join(sorted({t.id[0] for t in tasks}))}")
+    check_solved(root, chosen)
     # All is read before anything runs: what a submission deletes, it deletes too late.
     files = {file.relative_to(root): file.read_bytes() for file in (root / "minirecon").rglob("*.py")}
     names = {Path(test.split("::")[0]) for task in tasks for test in task.tests}

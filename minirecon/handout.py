@@ -81,6 +81,13 @@ def load_tasks(root):
     return tasks, common
 
 
+def check_solved(root, tasks):
+    r"""Raise ValueError if `root` is no reference: a task is not solved there."""
+    for task in tasks:
+        if task.stub in (root / "minirecon" / task.path).read_text(encoding="utf-8"):
+            raise ValueError(f"{root}: task {task.id} is not solved there; expected the repository's checkout")
+
+
 def definition(module, name):
     r"""A function at the top level of a module's syntax tree; ValueError if it is not there."""
     found = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
@@ -148,17 +155,16 @@ def handout(out, root):
     if os.path.lexists(out):
         raise ValueError(f"{out}: is there already; expected a new folder")
     (tasks, common), removed, count = load_tasks(root), set(), 0
+    check_solved(root, tasks)
     files = {path: (root / path).read_bytes() for path in _contents(root, tasks)}
     for task in tasks:
         path = Path("minirecon", task.path)
         source, lines = cut(files[path].decode(), task)
-        if task.stub in "".join(lines):
-            raise ValueError(f"{root}: task {task.id} is not solved there; expected the repository's checkout")
         files[path] = source.encode()
         removed |= revealing(lines)
         count += len(lines)
-    front = files[TASKS.parent / "README.md"]
-    files[Path("README.md")] = front.replace(b"](", f"]({TASKS.parent.as_posix()}/".encode())
+    front = files[TASKS.parent / "README.md"].decode()
+    files[Path("README.md")] = re.sub(r"\]\((?!http)", f"]({TASKS.parent.as_posix()}/", front).encode()
     project = files[Path("pyproject.toml")].decode()
     files[Path("pyproject.toml")] = re.sub(
         r"^dependencies = \[", 'dependencies = [\n    "pytest>=8",\n    "hypothesis>=6.90",', project, flags=re.M

@@ -327,8 +327,12 @@ def test_errors_name_what_is_wrong(checkout, folder, tmp_path):
         grading.grade(tmp_path / "checkout" / "docs", checkout)
     with pytest.raises(ValueError, match="assignment 9: expected one of 1, 2, 3, 4"):
         grading.grade(checkout, checkout, assignment=9)
-    with pytest.raises(ValueError, match=r"the reference itself fails task 1\.1 here .*; expected it to pass"):
+    with pytest.raises(ValueError, match=r"task 1\.1 is not solved there"):
         grading.grade(checkout, folder, assignment=1)
+    file = checkout / "tests" / "test_tasks.py"
+    file.write_text(file.read_text().replace("def test_margins(", "def test_of_margins("))
+    with pytest.raises(ValueError, match=r"the reference itself fails task 2\.1 here .*; expected it to pass"):
+        grading.grade(checkout, checkout, assignment=2)
     path = checkout / handout.TASKS
     path.write_text(path.read_text().replace("points = 2", "pionts = 2", 1))
     with pytest.raises(ValueError, match=r"tasks\.toml: .*pionts.*; expected common = \[…\] and \[\[task\]\] with id"):
