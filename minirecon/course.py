@@ -34,7 +34,7 @@ def check(args):
     total = len(verdict.tests)
     title = f"Task {task.id}: {task.function}, {task.points} points"
     if verdict.passed:
-        print(f"{title}: solved, all {total} tests passed")
+        print(f"{title}: solved, {total} of {total} tests passed")
         return 0
     print(f"{title}: {len(verdict.failed)} of {total} tests failed" if verdict.failed else f"{title}: {verdict.reason}")
     for message in dict.fromkeys(verdict.failed.values()):  # what several tests say is said once

@@ -183,16 +183,16 @@ def test_grades_are_written_whole(grades, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["grades.csv", "grades.json"]
 
 
-@pytest.mark.parametrize("body", ["while True:\n    pass", "import time\ntime.sleep(600)"])
-def test_endless_loops_are_ended_with_all_they_started(tmp_path, body):
-    task = TASKS["1.1"]
-    pid = tmp_path / "pid"
-    child = f"import os\nif not os.path.exists({str(pid)!r}):\n    child = os.fork()\n"
-    child += f"    if child:\n        open({str(pid)!r}, 'w').write(str(child))\n"
-    planted.submission(tmp_path, task.path, with_body(reference(task), task, child + body))
+def test_an_endless_loop_is_ended_with_all_it_started(tmp_path):
+    r"""A child that is busy for ever, and a parent that sleeps."""
+    task, pid = TASKS["1.1"], tmp_path / "pid"
+    body = (
+        "import os, time\nchild = os.fork()\nwhile not child:\n    pass\n"
+        f"with open({str(pid)!r}, 'w') as file:\n    file.write(str(child))\ntime.sleep(600)"
+    )
+    planted.submission(tmp_path, task.path, with_body(reference(task), task, body))
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("files"))
-    verdict = examiner.examine(tmp_path, task.tests, 6)
-    assert verdict == (False, "took longer than 6 s", {}, frozenset())
+    assert examiner.examine(tmp_path, task.tests, 15) == (False, "took longer than 15 s", {}, frozenset())
     state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True).stdout
     assert state.strip()[:1] in ("", "Z")  # gone, or dead and not yet buried
 
@@ -444,7 +444,7 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     assert f"test_gate\n{said}" in out
     file.write_text(bare.replace(task.stub, RIGHT))
     status, out, _ = run(capsys, "check", "1.1")
-    assert (status, out) == (0, "Task 1.1: mlp.gate, 2 points: solved, all 2 tests passed\n")
+    assert (status, out) == (0, "Task 1.1: mlp.gate, 2 points: solved, 2 of 2 tests passed\n")
     status, _, err = run(capsys, "check", "7.7")
     assert status == 2
     assert err.startswith("minirecon course: task 7.7: no such task; expected one of 1.1, 1.2")
