@@ -124,6 +124,7 @@ def caption(data):
             lines.append(f"| {METHODS[name]} | {cells} | {row['top10']:.3f} |")
         tables.append("\n".join(lines))
     tables, large = "\n\n".join(tables), got["large"]
+    published = ", ".join(f"{value:.3f}" for value in PUBLISHED.values())
     rows, unseen, mean = (large[name] for name in ("first_layer", "unseen", "mean_image"))
     return f"""
 Of each net the first {SHOWN} training images of each label, not the best ones, and below them the nearest
@@ -141,9 +142,9 @@ rewards faint candidates (the mean image has NCC 0 and a high SSIM).
 On the net of {data["large_n"]} images of {data["large"]} the rows of W¹ have a median NCC of {rows["ncc"]:.3f},
 unseen images {unseen["ncc"]:.3f}: single rows blend too many samples. The rows' SSIM (ten best, best, 30th) is
 {rows["top10"]:.3f}, {rows["best"]:.3f}, {rows["rank30"]:.3f}; the mean image's {mean["top10"]:.3f},
-{mean["best"]:.3f}, {mean["rank30"]:.3f}. From the pictures in the authors' notebooks, for MNIST:
-{", ".join(f"{value:.3f}" for value in PUBLISHED.values())}. Theirs is another net, and a row's size is not a
-sample's: we scale rows to the images' contrast.
+{mean["best"]:.3f}, {mean["rank30"]:.3f}. From the pictures in the authors' notebooks, for MNIST: {published}.
+The paper shows them beside its reconstructions; theirs is another net, and a row's size is not a sample's: we
+scale rows to the images' contrast.
 """
 
 

@@ -79,7 +79,9 @@ def draw(data):
             truth = max(data["truth"][column], FLOOR)
             axes.axhline(truth, color="black", linestyle=":", label="training images, best λ")
             if label != "layer 2: loss / ‖θˡ‖²":  # it hardly changes
-                axes.set(yscale="log")
+                low, high = (data[f"measured_{name}"][:, column] for name in NAMES)
+                low, *_, high = np.sort(np.concatenate([low, high, [truth]]))
+                axes.set(ylim=(max(low, FLOOR) / 1.5, max(high, FLOOR) * 1.5), yscale="log")
         axes.set(xscale="log", ylabel=label, xlabel="iteration" if k < len(labels) else "processor time, seconds")
     handles, names = every[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3)
@@ -132,9 +134,8 @@ def verdict(got):
     truth, said = got["truth"], []
     below = [NAMES[name] for name in NAMES if got[name]["layer 1"] < truth["layer 1"]]
     if below:
-        said.append(
-            f"In layer 1 the loss falls below theirs ({' and '.join(below)}): it fits the weights better than the truth."
-        )
+        names = " and ".join(below)
+        said.append(f"In layer 1 the loss falls below theirs ({names}): it fits the weights better than the truth.")
     else:
         said.append("In layer 1 neither gets down to theirs.")
     if truth["lambda"] > 0:
