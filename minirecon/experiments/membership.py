@@ -145,9 +145,10 @@ ROC curve, mean (range) of {got["draws"]} pools with other unseen images; 0.5 is
 
 {said}
 
-Four of the five scores look at the images one by one or at the pool as a whole without knowing who is a member;
-"median" is that of the pool. The pool holds **all** the training images: one that lacks some of them explains
-the weights less well. The idea is later than the paper (Golbari et al. 2025), which shows no such figure. At n
-= 500 a net trained for a finite time is far from a KKT point and λ tells members from others only a little,
-above all those at the margin.
+No score knows who is a member; "median" is that of the pool. λ needs the weights and the rest of the pool, the
+others the output alone. Where λ is 0, it cannot rank, and there the margin, which drops what is misclassified,
+does better. The pool holds **all** the training images: one that lacks some of them explains the weights less
+well. The idea is later than the paper (Golbari et al. 2025), which shows no such figure. At n = 500 a net
+trained for a finite time is far from a KKT point, and λ tells members from others only a little, above all
+those at the margin.
 """
