@@ -11,6 +11,7 @@ from .attack import reconstruct
 from .candidates import Reconstruction
 from .checkpoint import CheckpointError, Layer, load, save
 from .datasets import Dataset, load_dataset
+from .kkt import kkt_report, multipliers, tangent_kernel
 from .losses import lambda_loss, parameter_loss, range_loss
 from .metrics import ncc, score, ssim
 from .train import train
@@ -23,9 +24,11 @@ __all__ = [
     "Layer",
     "Reconstruction",
     "UnsafeCheckpointError",
+    "kkt_report",
     "lambda_loss",
     "load",
     "load_dataset",
+    "multipliers",
     "ncc",
     "parameter_loss",
     "range_loss",
@@ -33,5 +36,6 @@ __all__ = [
     "save",
     "score",
     "ssim",
+    "tangent_kernel",
     "train",
 ]

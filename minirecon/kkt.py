@@ -1,0 +1,181 @@
+r"""Is a trained network near a KKT point of the max-margin problem? The paper, section 3, Theorem 3.1, as numbers.
+
+    min ½‖θ‖²   subject to   yᵢ Φ(θ; xᵢ) ≥ γ
+
+    θ = Σᵢ λᵢ yᵢ ∇_θ Φ(θ; xᵢ)              stationarity
+    yᵢ Φ(θ; xᵢ) ≥ γ                        primal feasibility
+    λᵢ ≥ 0                                 dual feasibility
+    λᵢ = 0 unless yᵢ Φ(θ; xᵢ) = γ          complementary slackness
+
+The paper has γ = 1 and lets θ grow; here θ is what it is, and γ the smallest margin. λ is that of the equation
+above: `lam` of an attack with m candidates is m λ. **Everything here needs the training samples.**
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import checkpoint, losses, mlp
+from .svm import nnls
+from .train import log_logistic_loss
+
+
+class Report(NamedTuple):
+    r"""How far a network is from a KKT point at given samples.
+
+    margin : (n,), yᵢΦ(θ; xᵢ), and `gamma`, the smallest
+    lam : (n,), the λ ≥ 0 with the smallest residual
+    late : (n,), the λ that gradient descent is heading for, c σ(−yᵢΦᵢ) with the c that has the smallest residual
+    residual : dict of ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖² as in `losses.residual` (total, relative to ‖θ‖², per_layer), for
+        λ = 0 ("zero"), for `late`, for `lam` ("best"), and for the best λ of either sign ("signed"), a lower bound
+    slackness : Σ λᵢ (yᵢΦᵢ/γ − 1) / Σ λᵢ, by how much the λ-weighted mean margin exceeds γ; 0 at a KKT point
+    sum_lam : Σ λᵢ; at a KKT point it is `euler`, ‖θ‖²/(Lγ), and each of `euler_per_layer`, ‖θˡ‖²/γ, for by Euler
+        ⟨θˡ, ∂Φ/∂θˡ⟩ = Φ. The layers that keep a random start are above it. Both None if not homogeneous
+    cosine : of `lam` and σ(−yᵢΦᵢ)
+    """
+
+    margin: np.ndarray
+    gamma: float
+    lam: np.ndarray
+    late: np.ndarray
+    residual: dict
+    slackness: float
+    sum_lam: float
+    euler: float | None
+    euler_per_layer: list | None
+    cosine: float
+
+
+def margins(params, x, y):
+    r"""yᵢ Φ(θ; xᵢ), (n,), for x (n, d) and labels y (n,), −1 or +1."""
+    return y * mlp.forward(params, x)[0]
+
+
+def tangent_kernel(params, x, other=None, layers=None):
+    r"""The Gram matrix of the gradients, Kᵢⱼ = ⟨∇_θ Φ(θ; xᵢ), ∇_θ Φ(θ; xⱼ)⟩, without forming a gradient.
+
+    The gradient of a weight matrix is an outer product, so that with d and a as in `mlp.backward`
+
+        Kᵢⱼ = Σ_l ⟨dᵢˡ, dⱼˡ⟩ (⟨aᵢˡ⁻¹, aⱼˡ⁻¹⟩ + [layer l has a bias])
+
+    Parameters
+    ----------
+    params : tuple of Layer with one output
+    x : (n, d);  other : (p, d) or None for x again
+    layers : numbers of the layers to sum over, 1 to L; None for all
+
+    Returns
+    -------
+    (n, p), symmetric and positive semidefinite if `other` is None
+
+    Source: Jacot, Gabriel and Hongler 2018; the form for a multilayer perceptron was derived for this project.
+    """
+    _, inputs, _, signals = _each(params, x)
+    _, inputs_other, _, signals_other = _each(params, x if other is None else other)
+    kernel = np.zeros((len(signals[0]), len(signals_other[0])))
+    for number, (a, b, d, e) in enumerate(zip(inputs, inputs_other, signals, signals_other, strict=True), start=1):
+        if layers is None or number in layers:
+            has_bias = params[number - 1].bias is not None
+            kernel += (d @ e.T) * (a @ b.T + has_bias)  # (n, p)
+    return kernel
+
+
+def dual(params, x, y, layers=None):
+    r"""The Q (n, n) and h (n,) of the residual as a function of λ, the dual of an SVM in the tangent kernel:
+
+        ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖² = ‖θ‖² − 2 hᵀλ + λᵀQλ,    Qᵢⱼ = yᵢyⱼKᵢⱼ,    hᵢ = yᵢ⟨θ, ∇Φ(xᵢ)⟩
+
+    For a homogeneous network and all layers hᵢ = L yᵢΦ(xᵢ), by Euler; in general hᵢ = yᵢ Σ_l ⟨dᵢˡ, zᵢˡ⟩.
+    Derived for this project from the stationarity condition.
+    """
+    _, _, z, signals = _each(params, x)
+    parts = enumerate(zip(z, signals, strict=True), start=1)
+    h = sum(np.sum(d * z_l, axis=1) for number, (z_l, d) in parts if layers is None or number in layers)
+    return np.outer(y, y) * tangent_kernel(params, x, layers=layers), y * h
+
+
+def multipliers(params, x, y, layers=None):
+    r"""The λ ≥ 0 with which given samples explain the weights best: argmin ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖², a convex problem.
+
+    Parameters
+    ----------
+    params : tuple of Layer with one output
+    x : (n, d), samples;  y : (n,), their labels, −1 or +1
+    layers : numbers of the layers whose weights are to be explained; None for all
+
+    Returns
+    -------
+    (n,), λ of the paper's equation (m times that is the `lam` of `losses.parameter_loss`)
+
+    Raises
+    ------
+    ValueError : samples of another dimension than the network's
+
+    Source: arXiv 2206.07758, section 3; the dual of an SVM in the tangent kernel.
+    """
+    return nnls(*_least_squares(*dual(params, x, y, layers)))
+
+
+def kkt_report(params, data):
+    r"""Check the four KKT conditions at the true training samples: a Report.
+
+    Parameters
+    ----------
+    params : tuple of Layer with one output, the trained network
+    data : Dataset, or anything with x (n, d) and y (n,); **the true training set**
+
+    Raises
+    ------
+    ValueError : samples of another dimension than the network's, or a sample on the wrong side: the theory
+        begins where all are classified correctly
+
+    Source: arXiv 2206.07758, section 3, Theorem 3.1 (after Lyu and Li 2019; Ji and Telgarsky 2020).
+    """
+    x, y, n = data.x.astype(float), data.y.astype(float), len(data.y)
+    params = checkpoint.cast(params, float)
+    q = margins(params, _fits(params, x), y)
+    if not q.min() > 0:
+        raise ValueError(f"{int(np.sum(q <= 0))} of {n} samples are misclassified; expected a margin yΦ(x) above 0")
+    quadratic, h = dual(params, x, y)
+    root, target = _least_squares(quadratic, h)
+    # late in training dθ/dt = (1/n) Σ σ(−yᵢΦᵢ) yᵢ∇Φ(xᵢ) points along θ
+    sigma = log_logistic_loss(q)[1]  # σ(−q)/L: no number underflows
+    late = sigma * (h @ sigma) / (sigma @ quadratic @ sigma)
+    lam = multipliers(params, x, y)
+    each = {"zero": 0 * lam, "late": late, "best": lam, "signed": np.linalg.lstsq(root, target, rcond=None)[0]}
+    residual = {name: losses.residual(params, x, n * value, y) for name, value in each.items()}
+    gamma = float(q.min())
+    by_layer = [mlp.square_norm([layer]) / gamma for layer in params] if mlp.homogeneity_degree(params) else None
+    return Report(
+        margin=q,
+        gamma=gamma,
+        lam=lam,
+        late=late,
+        residual=residual,
+        slackness=float(lam @ (q / gamma - 1) / lam.sum()),
+        sum_lam=float(lam.sum()),
+        euler=float(np.mean(by_layer)) if by_layer else None,
+        euler_per_layer=by_layer,
+        cosine=float(lam @ sigma / (np.linalg.norm(lam) * np.linalg.norm(sigma))),
+    )
+
+
+def _each(params, x):
+    r"""Φ, inputs, z and the signals of Φ itself, c = 1, of every sample."""
+    phi, inputs, z, gates = mlp.forward(params, _fits(params, x))
+    return phi, inputs, z, mlp.backward(params, gates, np.ones(len(x)))
+
+
+def _fits(params, x):
+    d = params[0].weight.shape[1]
+    if np.ndim(x) != 2 or x.shape[1] != d:
+        raise ValueError(f"samples of shape {np.shape(x)}; expected (n, {d}), the network's inputs")
+    return x
+
+
+def _least_squares(quadratic, h):
+    r"""A, b with ‖Aλ − b‖² = λᵀQλ − 2hᵀλ + constant: A = S^½Vᵀ, b = S^−½Vᵀh for Q = V S Vᵀ."""
+    s, v = np.linalg.eigh(quadratic)
+    kept = s > s[-1] * len(s) * np.finfo(float).eps  # h lies in Q's range; the rest is rounding
+    root = np.sqrt(s[kept])
+    return root[:, None] * v[:, kept].T, v[:, kept].T @ h / root
