@@ -39,6 +39,28 @@ def flow():
     return result
 
 
+def kkt_reports():
+    r"""kkt_report of the shipped networks at their training samples, in short (chapters 4 and 8)."""
+    result = {}
+    for case, n in (("mnist", 20), ("cifar10", 20), ("circle", 20), ("mnist", 500)):
+        report = mr.kkt_report(mr.load(datasets.data_file(f"{case}-n{n}.pth")), mr.load_dataset(case, n=n))
+        zero, best = (np.array(report.residual[name]["per_layer"]) for name in ("zero", "best"))
+        result[f"{case}-n{n}"] = {
+            "gamma": report.gamma,
+            "median_margin": float(np.median(report.margin)),
+            "largest_margin": float(report.margin.max()),
+            "zero": zero.tolist(),
+            "best": best.tolist(),
+            "explained": (1 - best / zero).tolist(),
+            "support": int(np.sum(report.lam > 1e-3 * report.lam.max())),
+            "sum_lam": report.sum_lam,
+            "euler_per_layer": report.euler_per_layer,
+            "slackness": report.slackness,
+            "cosine": report.cosine,
+        }
+    return result
+
+
 def optimisers():
     r"""The authors' SGD and ours on the demo's digits, with equally many evaluations of the loss (chapter 6)."""
     data, params, result = mr.load_dataset("mnist", n=20), mr.load(datasets.data_file("mnist-n20.pth")), {}
@@ -90,7 +112,7 @@ def defences():
 RUNS = {
     "demo-mnist": lambda: demo("mnist"), "demo-cifar10": lambda: demo("cifar10"),
     "demo-colours": lambda: demo("colours"), "demo-circle": lambda: demo("circle"),
-    "flow": flow, "optimisers": optimisers, "defences": defences,
+    "flow": flow, "kkt": kkt_reports, "optimisers": optimisers, "defences": defences,
 }  # fmt: skip
 
 
