@@ -3,7 +3,7 @@ r"""The command line, `minirecon VERB`: its options, and its errors in one line;
 import argparse
 import sys
 
-from . import experiments, verbs
+from . import demos, experiments, gallery, verbs
 from .attack import SETTINGS
 from .checkpoint import ENDINGS
 
@@ -44,7 +44,7 @@ def _parser():
         return sub
 
     sub = verb("demo", verbs.demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
-    cases = list(experiments.DEMOS)
+    cases = list(demos.DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
     count = {"type": int, "default": 20, "help": "training samples; the paper has 500 (default %(default)s)"}
@@ -86,6 +86,15 @@ def _parser():
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
     sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
     sub.add_argument("--n", **count)
+
+    sub = verb("kkt", verbs.kkt, "check the KKT conditions at the true training set", "minirecon-out/kkt-NAME")
+    sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
+    sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
+    sub.add_argument("--n", **count)
+
+    sub = verb("figure", gallery.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
+    sub.add_argument("name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join(experiments.NAMES))
+    sub.add_argument("--quick", action="store_true", help="a smaller version, in under two minutes")
 
     sub = verb("convert", verbs.convert, "write weights in another format")
     sub.add_argument("weights", metavar="IN", help=ENDINGS)

@@ -1,11 +1,10 @@
-r"""Pictures: reconstructions above their originals, all candidates, the losses, the training (cf. Fig. 1–4).
+r"""Pictures of candidates: above their originals, all of them, and what several runs agree on (cf. Fig. 2 and 3).
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines also differ in style.
 Matplotlib's object interface is used, so that no window, display or global state is involved.
 """
 
 import math
-from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,14 +13,6 @@ from .checkpoint import atomic
 from .metrics import PointScore, stretch
 
 BLUE, SKY, ORANGE, GREEN, BLACK = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#000000"
-TERMS = {  # of the attack's loss, as a Reconstruction's history has them
-    "parameter": (BLUE, "-", "parameter loss"),
-    "layer 1": (BLUE, "-", "parameter loss, layer 1"),
-    "upper": (SKY, "--", "parameter loss, upper layers, times their weight"),
-    "lambda": (ORANGE, "--", "lambda loss"),
-    "range": (GREEN, ":", "range loss"),
-    "margin": (BLACK, "-.", "margin loss"),
-}
 COLUMNS = 10  # images in a row
 MOST_PAIRS = 20  # in the picture of reconstructions
 MOST_CANDIDATES = 100  # in the grid
@@ -145,49 +136,4 @@ def _grid(x, shape, titles, title):
             _show(axes, images[place], shape)
             axes.set_title(titles[place], fontsize=8)
     figure.suptitle(title, fontsize=11)
-    return figure
-
-
-def loss_history(history):
-    r"""The terms of the attack's loss, as they enter its sum, over the iterations. None if there were none."""
-    if not history:
-        return None
-    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
-    axes = figure.subplots()
-    for name, values in history.items():
-        colour, style, label = TERMS[name]
-        shown = np.where(values > 0, values, np.nan)  # the axis is logarithmic
-        note = "" if np.any(values > 0) else " (0 throughout)"
-        axes.plot(np.arange(1, len(values) + 1), shown, style, color=colour, label=label + note)
-    axes.set(
-        yscale="log",
-        xlabel="iteration",
-        ylabel="term of the loss, as it enters the sum",
-        title="The attack's loss, term by term",
-    )
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
-def training(history):
-    r"""Loss, margins and norms over the flow time of a training run."""
-    figure = Figure(figsize=(7.2, 8.0), layout="constrained")
-    upper, middle, lower = figure.subplots(3, 1, sharex=True)
-    history = {key: values[history["time"] > 0] for key, values in history.items()}  # the axis is logarithmic
-    time = history["time"]
-    upper.plot(time, history["log_loss"], color=BLUE)
-    upper.set(ylabel="log L (natural logarithm)", title="Training: loss, margins and layers over flow time")
-    middle.plot(time, history["median_margin"], color=BLUE, label="median")
-    middle.plot(time, history["min_margin"], "--", color=ORANGE, label="smallest")
-    middle.set(ylabel="margin yΦ(x), units of the output")
-    middle.legend()
-    lines = cycle([(BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-.")])
-    for layer, (cosine, (colour, style)) in enumerate(zip(history["alignment"].T, lines, strict=False), start=1):
-        lower.plot(time, cosine, style, color=colour, label=f"layer {layer}")
-    lower.set(ylabel="cosine of θ and −∇L", xlabel="flow time T = Σ step size", xscale="log", ylim=(-0.05, 1.05))
-    lower.legend()
-    for axes in (upper, middle, lower):
-        axes.grid(alpha=0.3)
     return figure

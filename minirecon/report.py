@@ -8,13 +8,6 @@ import textwrap
 import time
 from pathlib import Path
 
-NULLS = {
-    "mean_image": "mean image",
-    "start": "the attack's start",
-    "unseen": "unseen samples",
-    "untrained": "untrained net",
-}
-
 
 class Run:
     r"""The output folder of a verb, its clock, and the results.json it ends with.
@@ -61,11 +54,11 @@ class Run:
 
     def write_candidates(self, params, rec, class_names=("−1", "+1")):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual."""
-        from . import candidates, checkpoint, figures, losses, mlp
+        from . import candidates, checkpoint, figures, losses, mlp, plots
 
         candidates.save_candidates(rec, self.out / "candidates.npz")
         self.draw("candidates", figures.candidates(rec.x, rec.y, rec.lam, class_names))
-        self.draw("losses", figures.loss_history(rec.history))
+        self.draw("losses", plots.loss_history(rec.history))
         residual = losses.residual(params, rec.x, rec.lam, rec.y)
         done = len(next(iter(rec.history.values()), []))
         length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
@@ -106,14 +99,13 @@ class Run:
 
     def write_score(self, score, data, m):
         r"""Draw and print a Score or PointScore, beside its null baselines."""
-        from . import figures, metrics
+        from . import figures, metrics, tables
 
         summary = metrics.summary(score)
         null = {name: metrics.summary(other) for name, other in score.null.items()}
         self.results |= {"n": len(data.x), **summary, "null": null}
         self.draw("reconstructions", figures.reconstructions(score, data))
-        rows = {f"{m} candidates": summary} | {f"null: {NULLS[name]}": null[name] for name in null}
-        print("\n" + _table(rows, len(data.x)))
+        print("\n" + tables.scores({f"{m} candidates": summary}, null, len(data.x)))
         print("This uses the true training set: an evaluation, not part of the attack.")
         if "ssim" not in summary:
             return
@@ -128,8 +120,8 @@ class Run:
                 "noisy candidates lack. It does not tell them from chance here; NCC does."
             )
 
-    def finish(self, spent=(), **results):
-        r"""Write results.json, remove files that are `spent` once it is there, and print where everything is."""
+    def finish(self, spent=(), name="results", **results):
+        r"""Write `name`.json, remove files that are `spent` once it is there, and print where everything is."""
         from .checkpoint import atomic
 
         self.results |= {
@@ -138,37 +130,13 @@ class Run:
             "peak_mb": _peak_mb(),
         }
         self.results |= results
-        with atomic(self.out / "results.json") as temporary:
+        with atomic(self.out / f"{name}.json") as temporary:
             Path(temporary).write_text(json.dumps(self.results, indent=1, allow_nan=False) + "\n")
         for path in spent:
             path.unlink(missing_ok=True)
         files = ", ".join(sorted(path.name for path in self.out.iterdir() if path.is_file()))
         print(f"\nTook {self.results['seconds']:.0f} s. Wrote to {self.out}:")
         print(textwrap.fill(files, 79, initial_indent="  ", subsequent_indent="  "))
-
-
-def _table(rows, n):
-    if "ssim" in next(iter(rows.values())):
-        lines = [
-            f"{'':26}{'NCC':>8}{'NCC':>11}{'SSIM':>9}{'SSIM':>9}{'SSIM':>11}",
-            f"{'':26}{'median':>8}{'over 0.9':>11}{'median':>9}{'top 10':>9}{'over 0.4':>11}",
-        ]
-        for name, row in rows.items():
-            ncc, ssim = row["ncc"], row["ssim"]
-            over = [f"{count} of {n}" for count in (ncc["over_0.9"], ssim["over_0.4"])]
-            lines.append(
-                f"{name:26}{ncc['median']:8.3f}{over[0]:>11}{ssim['median']:9.3f}{ssim['top10_mean']:9.3f}{over[1]:>11}"
-            )
-        return "\n".join(lines)
-    lines = [
-        f"{'':26}{'candidates within':>20}{'training samples with':>24}",
-        f"{'':26}{'0.15 of a sample':>20}{'a candidate within 0.15':>24}",
-    ]
-    for name, row in rows.items():
-        d = row["distance"]
-        counts = [f"{d['candidates_within_0.15']} of {d['candidates']}", f"{d['samples_within_0.15']} of {n}"]
-        lines.append(f"{name:26}{counts[0]:>20}{counts[1]:>24}")
-    return "\n".join(lines)
 
 
 def _versions():

@@ -15,16 +15,16 @@ DEMO_TEXT = (
 
 def demo(args):
     r"""Attack shipped weights, score, draw."""
-    from . import attack, experiments
+    from . import attack, demos
 
-    preset = experiments.DEMOS[args.case]
+    preset = demos.DEMOS[args.case]
     also = f" the number {preset.n}," if "samples" in preset.settings else ""
     text = DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case, also=also)
     intro = textwrap.fill(text, 79) + "\n"
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
     with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config, intro) as run:
-        params, data, rec, score = experiments.demo(args.case, args.seed, progress=True)
+        params, data, rec, score = demos.demo(args.case, args.seed, progress=True)
         run.write_candidates(params, rec, data.class_names)
         run.write_score(score, data, len(rec.x))
         run.finish()
@@ -32,7 +32,7 @@ def demo(args):
 
 def train(args):
     r"""Train a network and write its weights."""
-    from . import checkpoint, datasets, figures
+    from . import checkpoint, datasets, plots
     from .train import train
 
     data = datasets.load_dataset(args.case, args.n)
@@ -51,7 +51,7 @@ def train(args):
             print("interrupted: keeping the weights so far")
         weights = checkpoint.cast(trained.params, "float16" if args.half else "float32")
         checkpoint.save(weights, run.out / "weights.pth")
-        run.draw("training", figures.training(trained.history))
+        run.draw("training", plots.training(trained.history))
         last = {key: values[-1].tolist() for key, values in trained.history.items()}
         print(
             f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
@@ -138,6 +138,23 @@ def score(args):
         if rec.run is not None and rec.start is not None:
             _where_possible(run.write_agreement, rec, data)
         run.finish(m=len(rec.x))
+
+
+def kkt(args):
+    r"""Check the KKT conditions of weights at the true training set."""
+    from . import checkpoint, datasets, kkt, plots, tables
+
+    params = checkpoint.load(args.weights)
+    data = datasets.load_dataset(args.against, args.n)
+    config = {"weights": args.weights, "against": args.against, "n": args.n}
+    out = args.out or f"minirecon-out/kkt-{Path(args.weights).stem}"
+    with Run("kkt", out, args.seed, config) as run:
+        report = kkt.kkt_report(params, data)
+        run.draw("kkt", plots.kkt(report, data.name))
+        print("\n" + tables.kkt(report))
+        print("This uses the true training set: it tests the theory and is no part of the attack.")
+        numbers = ("gamma", "residual", "slackness", "sum_lam", "euler", "euler_per_layer", "cosine")
+        run.finish(n=args.n, **{name: getattr(report, name) for name in numbers})
 
 
 def convert(args):

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from minirecon import Reconstruction, figures, load_dataset, score, train
+from minirecon import Reconstruction, figures, load_dataset, plots, score, train
 
 
 def candidates_for(data, m=30):
@@ -104,7 +104,7 @@ def test_image_shape_is_guessed():
 def test_loss_history(tmp_path):
     steps = np.geomspace(1, 1e-3, 50)
     history = {"layer 1": steps, "upper": 30 + steps, "range": 0 * steps, "margin": steps**2}
-    figure = figures.loss_history(history)
+    figure = plots.loss_history(history)
     (axes,) = figure.axes
     assert axes.get_yscale() == "log"
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -112,13 +112,13 @@ def test_loss_history(tmp_path):
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([np.arange(1, 51), steps], axis=1))
     assert len({line.get_linestyle() for line in axes.lines}) >= 3  # not by colour alone
     drawn(figure, tmp_path)
-    figures.loss_history({"parameter": steps, "lambda": steps, "range": steps})
-    assert figures.loss_history({}) is None  # interrupted before the first iteration
+    plots.loss_history({"parameter": steps, "lambda": steps, "range": steps})
+    assert plots.loss_history({}) is None  # interrupted before the first iteration
 
 
 def test_training(tmp_path):
     run = train(load_dataset("mnist", 4), (10, 10, 10, 10), target_time=5.0, first_scale=0.1, record_every=1)
-    figure = figures.training(run.history)
+    figure = plots.training(run.history)
     upper, middle, lower = figure.axes
     assert lower.get_xlabel() == "flow time T = Σ step size"
     assert [text.get_text() for text in lower.get_legend().get_texts()] == [f"layer {n}" for n in range(1, 6)]

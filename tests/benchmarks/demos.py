@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 import minirecon as mr
-from minirecon import experiments, metrics
+from minirecon import demos, metrics
 
 KEYS = {
     "mnist": ("ncc", "over_0.9"),
@@ -46,10 +46,10 @@ def next_images(case, n):
 
 def main(path=None):
     rows = []
-    for case, preset in experiments.DEMOS.items():
+    for case, preset in demos.DEMOS.items():
         for seed in range(5):
             start = time.perf_counter()
-            _, data, rec, _ = experiments.demo(case, seed)
+            _, data, rec, _ = demos.demo(case, seed)
             rows.append(row("shipped net", case, seed, rec, data, time.perf_counter() - start))
         fresh = [("net trained with seed 1", 1, mr.load_dataset(case, preset.n))]
         fresh += [("net trained with seed 2", 2, mr.load_dataset(case, preset.n))]

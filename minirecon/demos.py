@@ -1,4 +1,4 @@
-r"""Named runs: the demos, from the weights that are shipped to scored candidates (cf. Fig. 2 and 3)."""
+r"""The demos: from the weights that are shipped to scored candidates (cf. Fig. 2 and 3)."""
 
 from typing import NamedTuple
 

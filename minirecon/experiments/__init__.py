@@ -1,0 +1,28 @@
+r"""The paper's figures, and what else in it can be measured, each from one command: `minirecon figure NAME`.
+
+A figure is a module of its name, which has
+
+    PRESET   its settings, a dict
+    QUICK    what `--quick` changes in them, for a version in under two minutes
+    run(seed, progress, **settings) -> dict of arrays, which become NAME.npz
+    draw(data) -> matplotlib Figure of these arrays
+    numbers(data) -> dict of what was measured, for NAME.json
+    caption(data) -> Markdown: what is to be seen, what was measured, where it differs from the paper and why
+"""
+
+import importlib
+
+NAMES = (
+    "fig2", "fig3", "fig4", "baselines", "membership", "nonunique", "leak", "training", "colours", "losses", "svm",
+)  # fmt: skip
+
+
+def load(name):
+    r"""The module of a figure."""
+    return importlib.import_module(f".{name}", __name__)
+
+
+def settings(name, quick=False):
+    r"""The settings of a figure: a new dict."""
+    module = load(name)
+    return {**module.PRESET, **(module.QUICK if quick else {})}

@@ -1,0 +1,67 @@
+r"""`minirecon figure`: run an experiment; write its picture, data, caption and record, and a page of all of them."""
+
+import json
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint, experiments
+from .report import Run
+
+PAGE = """# Figures
+
+Each is made by one command, `minirecon figure NAME`, and all by `minirecon figure all --out docs/figures`{time}.
+Beside each picture NAME.png lie its data, NAME.npz, and its record, NAME.json: settings, seed, versions, seconds
+and what was measured. A command without `--out` writes to minirecon-out; `--quick` makes a smaller version.
+
+| figure | seed | version | seconds |
+|---|---|---|---|
+"""
+
+
+def figure(args):
+    r"""Make one figure or all."""
+    if args.name == "all":
+        for name in experiments.NAMES:
+            make(name, args.out or "minirecon-out/figures", args.seed, args.quick)
+    else:
+        make(args.name, args.out or f"minirecon-out/figure-{args.name}", args.seed, args.quick)
+
+
+def make(name, out, seed, quick):
+    r"""Run the experiment `name` and write NAME.npz, .png, .md and .json, and README.md, to the folder `out`."""
+    module, settings = experiments.load(name), experiments.settings(name, quick)
+    with Run("figure", out, seed, {"name": name, "quick": quick, **settings}) as run:
+        data = {key: np.asarray(value) for key, value in module.run(seed, True, **settings).items()}
+        with checkpoint.atomic(run.out / f"{name}.npz") as temporary:
+            np.savez_compressed(temporary, **data)
+        run.draw(name, module.draw(data))
+        caption = module.caption(data).strip()
+        _write(run.out / f"{name}.md", caption + "\n")
+        for paragraph in caption.split("\n\n"):
+            print("\n" + textwrap.fill(paragraph.replace("\n", " "), 79))
+        run.finish(name=name, numbers=module.numbers(data))
+        _write(run.out / "README.md", page(run.out))
+
+
+def page(folder):
+    r"""README.md of a folder of figures, from the records in it."""
+    records = {name: folder / f"{name}.json" for name in experiments.NAMES}
+    records = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in records.items() if path.exists()}
+    seconds = sum(record["seconds"] for record in records.values())
+    time = f" ({seconds / 60:.0f} minutes)" if len(records) == len(experiments.NAMES) else ""
+    rows = [
+        f"| [{name}](#{name}) | {record['seed']} | {record['versions']['minirecon']} | {record['seconds']:.0f} |"
+        for name, record in records.items()
+    ]
+    parts = [PAGE.format(time=time) + "\n".join(rows)]
+    for name in records:
+        caption = (folder / f"{name}.md").read_text(encoding="utf-8").strip()
+        parts.append(f"## {name}\n![{name}]({name}.png)\n\n{caption}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _write(path, text):
+    with checkpoint.atomic(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
