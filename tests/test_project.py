@@ -20,8 +20,9 @@ SOURCES = sorted((ROOT / "minirecon").rglob("*.py"))
 FLOORS = {
     "progressbar": 0, "memory": 0, "unpickle": 0, "pth": 0.2, "checkpoint": 0.4, "datasets": 0.6, "mlp": 1,
     "candidates": 1, "resume": 1, "losses": 2, "train": 2, "metrics": 2, "svm": 2.2, "kkt": 2.5, "sgd": 3,
-    "lbfgs": 3, "refine": 3, "figures": 3, "plots": 3.2, "tables": 3.2, "attack": 3.5, "restarts": 3.8, "consensus": 3.8,
-    "demos": 4, "experiments": 4.2, "report": 4.5, "gallery": 4.7, "verbs": 4.8, "cli": 5, "__main__": 6, "__init__": 6,
+    "lbfgs": 3, "refine": 3, "figures": 3, "plots": 3.2, "tables": 3.2, "attack": 3.5, "restarts": 3.8,
+    "consensus": 3.8, "demos": 4, "experiments": 4.2, "report": 4.5, "gallery": 4.7, "verbs": 4.8, "cli": 5,
+    "__main__": 6, "__init__": 6,
 }  # fmt: skip
 
 
