@@ -41,6 +41,7 @@ def target(path):
 
 def mathml(latex, display):
     r"""LaTeX as MathML. Raises ValueError for what latex2mathml does not know or leaves as it is."""
+    latex = " ".join(latex.split())
     if len(re.findall(r"(?<!\\)\{", latex)) != len(re.findall(r"(?<!\\)\}", latex)):
         raise ValueError(f"{latex!r}: braces do not match")
     try:

@@ -12,6 +12,8 @@ A page may hold three kinds of quotes, all of them invisible as such on GitHub:
                                          the number at kept, within in docs/figures/fig2.json, which a run has
                                          written, in Python's format .0%
 
+And in map.md the tables from code and chapters are the first table, turned round.
+
 `fill` writes what belongs there. The tests (tests/test_docs.py) see that it is there.
 """
 
@@ -36,8 +38,8 @@ class DocsError(ValueError):
 
 
 def pages():
-    r"""All Markdown files below docs/."""
-    return sorted(DOCS.rglob("*.md"))
+    r"""All Markdown files below docs/, but for the figures' captions, which figures/README.md has together."""
+    return sorted(path for path in DOCS.rglob("*.md") if path.parent != DOCS / "figures" or path.name == "README.md")
 
 
 def source(name):
@@ -119,8 +121,9 @@ def fill(path, text, *, outputs=None):
 
     Raises DocsError for quotes of what is not there, and for marks that are not understood.
     """
-    problems, block = [], iter(outputs or [])
-    latest = None
+    problems, block, latest = [], iter(outputs or []), None
+    if path == DOCS / "map.md":
+        text = turned(text)
 
     def problem(at, error):
         problems.append(f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, at) + 1}: {error}")
@@ -159,6 +162,25 @@ def fill(path, text, *, outputs=None):
     if problems:
         raise DocsError("\n".join(problems))
     return result
+
+
+def turned(text):
+    r"""map.md with its tables "from the code" and "from the chapters" made from the one "from the paper"."""
+    head, mark, _ = text.partition("\n## From the code\n")
+    rows = [line.strip("| ").split(" | ") for line in head.splitlines() if line.startswith("|")][2:]
+    triples = [(name, paper, chapter) for paper, _, names, chapter in rows for name in names.split(", ")]
+    code, chapters = "", ""
+    for name, paper, chapter in sorted(triples):
+        code += f"| {name} | {paper} | {chapter} |\n"
+    for chapter in sorted({chapter for _, _, chapter in triples}):
+        page = DOCS / re.search(r"\((.*)\)", chapter)[1]
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        parts = sorted((name, paper) for name, paper, other in triples if other == chapter)
+        chapters += f"| [{title}]({page.name}) | {', '.join(f'{name} ({paper})' for name, paper in parts)} |\n"
+    return (
+        f"{head}{mark}\n| function | in the paper | chapter |\n|---|---|---|\n{code}"
+        f"\n## From the chapters\n\n| chapter | functions |\n|---|---|\n{chapters}"
+    )
 
 
 def fill_all():
