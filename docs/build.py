@@ -23,8 +23,7 @@ from markdown_it.renderer import RendererHTML
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from quotes import DOCS, ROOT, DocsError, fill, pages, source
-from quotes import fill_all as _fill_all
+from quotes import DOCS, ROOT, DocsError, fill, fill_all, pages, source
 
 LANGUAGES = {"py": "python", "python": "python", "sh": "bash", "": "text", "text": "text", "toml": "toml"}
 THEMES = ("default", "github-dark")  # of Pygments, light and dark
@@ -178,87 +177,97 @@ def plain(inline):
 
 
 class Site:
-    r"""All pages, and the files they link to, as HTML in memory: `files` maps a path in the site to text or a Path."""
+    r"""The pages at `paths`, in order, and what they link to: `files` maps a path in the site to text or a Path."""
 
     def __init__(self, paths):
-        self.problems, self.files, self.links, self.pages = [], {}, [], {}
-        self.chapters, self.queue = list(paths), list(paths)
-        while self.queue:
-            path = self.queue.pop(0)
+        self.problems, self.files, self.links, self.pages, self.paths = [], {}, [], {}, list(paths)
+        queue = [*paths]
+        for path in paths:
+            self.parse(path)
+        while queue:
+            path = queue.pop(0)
             if target(path) not in self.files:
-                self.files[target(path)] = None  # under way
+                known = len(self.links)
                 self.files[target(path)] = self.render(path)
+                queue += [linked for _, linked, _, _ in self.links[known:]]
         for page, path, anchor, line in self.links:
             if anchor and path in self.pages and anchor not in self.pages[path].anchors:
                 page.problem(line, f"{path.relative_to(ROOT)} has no #{anchor}")
         if self.problems:
             raise DocsError("\n".join(self.problems))
 
+    def parse(self, path):
+        try:
+            self.pages[path] = Page(path, self.problems)
+        except DocsError as error:
+            self.problems.append(str(error))
+
     def link(self, page, path, anchor, line):
         r"""The address of a file as seen from a page; the file becomes a part of the site."""
-        self.queue.append(path)
         self.links.append((page, path, anchor, line))
-        return os.path.relpath(target(path), target(page.path).parent) + (f"#{anchor}" if anchor else "")
+        return relative(path, page.path) + (f"#{anchor}" if anchor else "")
 
     def resolve(self, page, href, line):
+        r"""The address of what a page calls `href`."""
         if re.match(r"https?://", href):
             return html.escape(href)
         name, _, anchor = href.partition("#")
         path = (page.path.parent / name).resolve() if name else page.path
-        if path.is_dir() and (path / "README.md").is_file():
+        if path.is_dir():
             path = path / "README.md"
         if not path.is_file() or not path.is_relative_to(ROOT):
             return page.problem(line, f"{href}: no such file")
         return self.link(page, path, anchor, line)
 
     def render(self, path):
-        if path.suffix == ".md":
-            try:
-                page = self.pages[path] = Page(path, self.problems)
-            except DocsError as error:
-                self.problems.append(str(error))
-                return ""
-            env = {"site": self, "page": page}
-            return self.wrap(page, "\n".join(self.row(text, beside, env) for text, beside in page.rows()))
+        r"""What becomes of a file: HTML of Markdown and Python, itself of anything else."""
         if path.suffix == ".py":
-            page = Page.__new__(Page)
-            page.path, page.title = path, str(path.relative_to(ROOT))
-            code = highlight(path.read_text(encoding="utf-8"), get_lexer_by_name("python"), HtmlFormatter(linespans="L"))
-            return self.wrap(page, f'<h1>{page.title}</h1><div class="code">{code}</div>')
-        return path
+            name, code = path.relative_to(ROOT), path.read_text(encoding="utf-8")
+            code = highlight(code, get_lexer_by_name("python"), HtmlFormatter(linespans="L"))
+            return self.wrap(path, str(name), f'<h1>{name}</h1><div class="code">{code}</div>')
+        if path.suffix != ".md":
+            return path
+        if path not in self.pages and path not in self.paths:
+            self.parse(path)
+        if path not in self.pages:
+            return ""  # its mistakes are in self.problems
+        page = self.pages[path]
+        return self.wrap(path, page.title, "\n".join(self.row(page, *row) for row in page.rows()))
 
-    def row(self, text, beside, env):
-        md = parser()
+    def row(self, page, text, beside):
+        md, env = parser(), {"site": self, "page": page}
         left, right = ("".join(md.renderer.render(block, md.options, env) for block in part) for part in (text, beside))
-        if not beside:
-            wide = " wide" if any(block[0].type == "table_open" for block in text) else ""
-            return f'<section class="row{wide}"><div>{left}</div></section>'
-        return f'<section class="row both"><div>{left}</div><aside>{right}</aside></section>'
+        # a comma or full stop stays in the line of its formula
+        left = re.sub(r"(<math(?:(?!<math).)*?</math>)([.,;:)]+)", r'<span class="together">\1\2</span>', left)
+        if beside:
+            return f'<section class="row both"><div>{left}</div><aside>{right}</aside></section>'
+        wide = " wide" if any(block[0].type == "table_open" for block in text) else ""
+        return f'<section class="row{wide}"><div>{left}</div></section>'
 
-    def wrap(self, page, body):
+    def wrap(self, path, title, body):
         r"""The page around its body: contents, and the way to the page before and the page after."""
-
-        def to(path):
-            return html.escape(os.path.relpath(target(path), target(page.path).parent))
-
-        titles = {path: Page(path, []).title for path in self.chapters} if not hasattr(self, "titles") else self.titles
-        self.titles = titles
-        here = ' aria-current="page"'
-        items = "".join(
-            f'<li><a href="{to(path)}"{here if path == page.path else ""}>{html.escape(title)}</a></li>'
-            for path, title in titles.items()
-        )
-        at = self.chapters.index(page.path) if page.path in titles else None
-        around = [] if at is None else [("prev", "←", at - 1), ("next", "→", at + 1)]
+        items, around = "", {}
+        if path in self.paths:
+            at = self.paths.index(path)
+            around = {"prev": self.paths[max(0, at - 1) : at], "next": self.paths[at + 1 : at + 2]}
+        for other in self.paths:
+            if other in self.pages:
+                here = ' aria-current="page"' if other == path else ""
+                name = html.escape(self.pages[other].title)
+                items += f'<li><a href="{relative(other, path)}"{here}>{name}</a></li>'
         ways = "".join(
-            f'<a rel="{rel}" href="{to(self.chapters[i])}">{arrow} {html.escape(titles[self.chapters[i]])}</a>'
-            for rel, arrow, i in around
-            if 0 <= i < len(self.chapters)
+            f'<a rel="{rel}" href="{relative(other, path)}">{html.escape(self.pages[other].title)}</a>'
+            for rel, others in around.items()
+            for other in others
+            if other in self.pages
         )
-        return TEMPLATE.format(
-            title=html.escape(page.title), style=to(DOCS / "style.css"), home=to(DOCS / "README.md"), items=items,
-            body=body, ways=ways,
-        )  # fmt: skip
+        style, home = (relative(DOCS / name, path) for name in ("style.css", "README.md"))
+        return TEMPLATE.format(title=html.escape(title), style=style, home=home, items=items, body=body, ways=ways)
+
+
+def relative(path, start):
+    r"""The address of a file of the repository as seen from the page of another."""
+    return html.escape(os.path.relpath(target(path), target(start).parent))
 
 
 TEMPLATE = """<!doctype html>
@@ -292,7 +301,7 @@ def in_order(paths):
 def site(out, paths=None):
     r"""Build the site of `paths` (all of docs/) in the folder `out`. Raises DocsError, with nothing written."""
     built = Site(in_order(paths or pages()))
-    light, dark = (HtmlFormatter(style=theme).get_style_defs(".code") for theme in THEMES)
+    light, dark = (HtmlFormatter(style=theme, nobackground=True).get_style_defs(".code") for theme in THEMES)
     style = (DOCS / "style.css").read_text(encoding="utf-8")
     built.files[Path("style.css")] = f"{style}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -312,7 +321,7 @@ def main(arguments):
     try:
         match arguments:
             case ["fill"]:
-                for path in _fill_all():
+                for path in fill_all():
                     print(f"filled {path.relative_to(ROOT)}")
             case ["site", out]:
                 site(Path(out).resolve())

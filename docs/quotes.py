@@ -117,7 +117,7 @@ def python_blocks(text):
 def fill(path, text, *, outputs=None):
     r"""`text` of the page `path` with all its quotes as they should be.
 
-    outputs : what the page's python blocks print, or None to leave printed output as it is
+    outputs : list of what the page's python blocks print, or None to leave printed output as it is
 
     Raises DocsError for quotes of what is not there, and for marks that are not understood.
     """
@@ -125,8 +125,19 @@ def fill(path, text, *, outputs=None):
     if path == DOCS / "map.md":
         text = turned(text)
 
-    def problem(at, error):
-        problems.append(f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, at) + 1}: {error}")
+    def problem(match, error):
+        line = match.string.count("\n", 0, match.start()) + 1
+        problems.append(f"{path.relative_to(ROOT)}:{line}: {error}")
+        return match[0]
+
+    def number(match):
+        at = match.start()
+        if at == 0 or match.string[at - 1] == "\n":
+            return problem(match, "a number at the start of a line, which Markdown takes for HTML")
+        try:
+            return f"<!--= {match['mark']} -->{value(match['mark'])}<!--=-->"
+        except (LookupError, ValueError) as error:
+            return problem(match, error)
 
     def fence(match):
         nonlocal latest
@@ -136,29 +147,19 @@ def fill(path, text, *, outputs=None):
             latest = next(block, None)
         elif info == "text output":
             if outputs is not None and latest is None:
-                problem(match.start(), "output without a python block right before it")
-            body = body if latest is None else latest
-            latest = None
+                return problem(match, "output without a python block right before it")
+            body, latest = body if latest is None else latest, None
         elif kind == "py":
             try:
                 body = source(name)[2]
             except LookupError as error:
-                problem(match.start(), error)
+                return problem(match, error)
         return f"```{info}\n{body}```"
 
-    def number(match):
-        at = match.start()
-        if at == 0 or match.string[at - 1] == "\n":
-            problem(at, "a number at the start of a line: Markdown takes the line for HTML; put a word before it")
-        try:
-            return f"<!--= {match['mark']} -->{value(match['mark'])}<!--=-->"
-        except (LookupError, ValueError) as error:
-            problem(at, error)
-            return match[0]
-
-    result = VALUE.sub(number, FENCE.sub(fence, text))
-    for comment in re.finditer(r"<!--(?!=-->).*?(-->|$)", VALUE.sub("", result), re.DOTALL):
-        problems.append(f"{path.relative_to(ROOT)}: {comment[0][:60]!r} is no mark of ours")
+    rest = VALUE.sub(lambda match: "\n" * match[0].count("\n"), text)
+    for comment in re.finditer(r"<!--.*?(-->|$)", rest, re.DOTALL):
+        problem(comment, f"{comment[0][:60]!r} is no mark of ours")
+    result = FENCE.sub(fence, VALUE.sub(number, text))
     if problems:
         raise DocsError("\n".join(problems))
     return result

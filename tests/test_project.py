@@ -113,24 +113,6 @@ def test_links_in_the_documents_resolve():
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-DOC_BLOCKS = [
-    (page.name, code)
-    for page in sorted((ROOT / "docs").glob("*.md"))
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-]
-
-
-@pytest.mark.parametrize(("page", "code"), DOC_BLOCKS)
-def test_code_in_the_documents_runs_and_prints_what_its_comments_say(page, code, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, page, "exec"), {})
-    out = capsys.readouterr().out
-    assert out
-    for promised in re.findall(r"# (?:prints: )?(.*?)(?:, …)?$", code, re.MULTILINE):
-        for part in promised.split(", "):
-            assert part in out
-
-
 def test_the_pipeline_in_the_readme_runs(capsys, tmp_path, monkeypatch):
     r"""Its code as it stands, with a small net and a short attack."""
     (code,) = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
