@@ -36,7 +36,8 @@ def image_shape(d):
     return None
 
 
-def _show(axes, pixels, shape):
+def show(axes, pixels, shape):
+    r"""Draw one image, pixels (d,) in [0, 1] in the order `shape` = (c, h, w), without ticks."""
     image = pixels.reshape(shape).transpose(1, 2, 0)  # (h, w, c)
     axes.imshow(image if shape[0] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
@@ -64,7 +65,7 @@ def reconstructions(score, data):
             (below, data.x[i] + data.mean, "training image"),
         ):
             axes.set_axis_on()
-            _show(axes, pixels, data.image_shape)
+            show(axes, pixels, data.image_shape)
             if column == 0:
                 axes.set_ylabel(label, fontsize=9)
     which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
@@ -133,7 +134,7 @@ def _grid(x, shape, titles, title):
         axes.set_axis_off()
         if place < len(x):
             axes.set_axis_on()
-            _show(axes, images[place], shape)
+            show(axes, images[place], shape)
             axes.set_title(titles[place], fontsize=8)
     figure.suptitle(title, fontsize=11)
     return figure

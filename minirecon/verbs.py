@@ -144,7 +144,7 @@ def kkt(args):
     r"""Check the KKT conditions of weights at the true training set."""
     from . import checkpoint, datasets, kkt, plots, tables
 
-    params = checkpoint.load(args.weights)
+    params = checkpoint.check(checkpoint.load(args.weights), args.weights, outputs=1)
     data = datasets.load_dataset(args.against, args.n)
     config = {"weights": args.weights, "against": args.against, "n": args.n}
     out = args.out or f"minirecon-out/kkt-{Path(args.weights).stem}"
@@ -152,7 +152,7 @@ def kkt(args):
         report = kkt.kkt_report(params, data)
         run.draw("kkt", plots.kkt(report, data.name))
         print("\n" + tables.kkt(report))
-        print("This uses the true training set: it tests the theory and is no part of the attack.")
+        print("This uses the true training set: a test of the theory, not part of the attack.")
         numbers = ("gamma", "residual", "slackness", "sum_lam", "euler", "euler_per_layer", "cosine")
         run.finish(n=args.n, **{name: getattr(report, name) for name in numbers})
 

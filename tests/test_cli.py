@@ -101,6 +101,28 @@ def test_train_attack_score(anywhere, capsys):
         assert f"null: {null}" in out
 
 
+def test_kkt(weights, anywhere, capsys):
+    status, out, err = run(capsys, "kkt", weights, "--against", "mnist", "--n", 8, "--out", "out")
+    assert (status, err) == (0, "")
+    assert_fits_80_columns(out.replace(str(weights), ""))
+    for condition in ("stationarity", "primal feasibility", "dual feasibility", "complementary slackness", "σ(−yΦ(x))"):
+        assert condition in out
+    assert "uses the true training set" in out
+    result = results(anywhere / "out")
+    assert set(result) == {
+        *DESIGN_KEYS, "n", "gamma", "residual", "slackness", "sum_lam", "euler", "euler_per_layer", "cosine",
+    }  # fmt: skip
+    assert {name: set(part) for name, part in result["residual"].items()} == dict.fromkeys(
+        ("zero", "late", "best", "signed"), RESIDUAL_KEYS
+    )
+    gamma = re.search(r"γ = ([\d.]+)", out).group(1)
+    np.testing.assert_allclose(float(gamma), result["gamma"], rtol=1e-3)
+    assert (anywhere / "out" / "kkt.png").stat().st_size > 10_000
+    status, _, err = run(capsys, "kkt", weights, "--against", "mnist", "--n", 20)
+    assert status == 2
+    assert re.fullmatch(r"minirecon kkt: \d+ of 20 samples are misclassified; expected a margin yΦ\(x\) above 0\n", err)
+
+
 @pytest.mark.parametrize("ending", [".pth", ".pt", ".npz", ".safetensors"])
 def test_convert_and_inspect(weights, anywhere, capsys, ending):
     new = f"new{ending}"
@@ -326,6 +348,9 @@ def test_runs_on_points_have_no_consensus(anywhere, capsys):
         (["score", "nowhere", "--against", "mnist"], "candidates.npz: no such file; expected candidates"),
         (["score", "found", "--against", "mnist"], "candidates of shape (2, 5); expected (m, 784)"),
         (["demo", "--out", "notes.txt"], "--out notes.txt: is a file"),
+        (["kkt", "net.npz", "--against", "cifar10"], "samples of shape (20, 3072); expected (n, 784)"),
+        (["kkt", "ten.npz", "--against", "mnist"], "ten.npz: 10 outputs; expected 1"),
+        (["figure", "svm", "--out", "notes.txt"], "--out notes.txt: is a file; expected a folder"),
         (["convert", "net.npz", "net.txt"], "net.txt: its ending '.txt' is none of weights"),
         (["convert", "nan.npz", "new.pth"], "nan.npz: layer 2: holds NaN or infinity"),
         (["convert", "net.npz", "nowhere/new.pth"], "nowhere: no such folder"),
@@ -388,7 +413,7 @@ def test_help_names_every_verb_and_loads_nothing_heavy(anywhere):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
-    for verb in ("demo", "train", "attack", "score", "convert", "inspect"):
+    for verb in ("demo", "train", "attack", "score", "kkt", "figure", "convert", "inspect"):
         assert f"\n    {verb} " in done.stdout
         help_text = subprocess.run(
             [sys.executable, "-m", "minirecon", verb, "--help"], capture_output=True, text=True, check=True

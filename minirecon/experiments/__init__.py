@@ -26,3 +26,10 @@ def settings(name, quick=False):
     r"""The settings of a figure: a new dict."""
     module = load(name)
     return {**module.PRESET, **(module.QUICK if quick else {})}
+
+
+def whole(run):
+    r"""The result of a training or an attack, unless Ctrl-C cut it short: half an experiment is none."""
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return run

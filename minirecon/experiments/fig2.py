@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import attack, checkpoint, datasets, mlp, plots
 from ..figures import BLACK, BLUE, ORANGE
+from . import whole
 
 PRESET = {
     "weights": "circle-n20.pth",
@@ -22,7 +23,7 @@ PRESET = {
 }
 QUICK = {"iterations": 300, "seeds": 1}
 NEAR, FAR = 0.1, 0.2  # a point is found within the one; a candidate is wrong beyond the other
-STEPS = ("start", "result", "λ too small: removed", "margin too small: removed", "duplicates removed")
+STEPS = ("start", "result", "small λ removed", "small margins removed", "duplicates removed")
 
 
 def sort_out(x, lam, y, margin, small, feasible, apart):
@@ -56,10 +57,8 @@ def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, 
     for k in range(seeds):
         untrained = mlp.initialise(np.random.default_rng(seed + k), 2, hidden)
         for which, params in enumerate((trained, untrained)):
-            rec = attack.reconstruct(
-                params, m, seed=seed + k, progress=progress, iterations=iterations, start_scale=start_scale,
-                lam_min=lam_min,
-            )  # fmt: skip
+            options = {"iterations": iterations, "start_scale": start_scale, "lam_min": lam_min}
+            rec = whole(attack.reconstruct(params, m, seed=seed + k, progress=progress, **options))
             margin = rec.y * mlp.forward(params, rec.x)[0]
             left = sort_out(rec.x, rec.lam, rec.y, margin, small, feasible, apart)
             everyone = np.ones((1, m), bool)
@@ -89,9 +88,9 @@ def count(x, y, data):
 def draw(data):
     r"""The landscape of Φ, the start, the result, and what each step of sorting out leaves."""
     figure, (landscape, *every) = plots.panels(6, "Twenty points on a circle, from the weights alone (cf. Fig. 2)")
-    levels = np.linspace(-1, 1, 15) * np.abs(data["phi"]).max()
+    levels = np.arange(-8, 9) * np.ceil(np.abs(data["phi"]).max() / 8)
     filled = landscape.contourf(data["line"], data["line"], data["phi"], levels, cmap="PuOr_r")
-    figure.colorbar(filled, ax=landscape, label="output Φ(x)")
+    figure.colorbar(filled, ax=landscape, label="output Φ(x)", ticks=levels[::4])
     landscape.contour(data["line"], data["line"], data["phi"], [0], colors=BLACK, linewidths=0.8)
     landscape.set_title("training set and output Φ (line: Φ = 0)", fontsize=10)
     everyone = np.ones(len(data["y"]), bool)
@@ -111,6 +110,7 @@ def draw(data):
             )
         axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal", xlabel="coordinate 1", ylabel="coordinate 2")
     handles, labels = every[0].get_legend_handles_labels()
+    labels = [label.replace("-", "−") for label in labels]
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import datasets, plots
 from ..train import LEARNING_RATE, train
+from . import whole
 
 PRESET = {"case": "mnist", "n": 20, "target_time": 1e6, "gd_steps": 20_000}
 QUICK = {"target_time": 1e4, "gd_steps": 2_000}
@@ -20,7 +21,7 @@ def run(seed, progress, case, n, target_time, gd_steps):
         "gd": {"target_time": gd_steps * LEARNING_RATE, "method": "gd", "record_every": 20},
     }
     for way, options in ways.items():
-        history = train(data, seed=seed, progress=progress, **options).history
+        history = whole(train(data, seed=seed, progress=progress, **options)).history
         arrays |= {f"{way}_{key}": values for key, values in history.items()}
     return arrays
 

@@ -1,0 +1,118 @@
+r"""From the SVM to the network: why a linear model reveals one vector and a ReLU network reveals samples.
+
+The paper's section 3 for Φ(x) = ⟨w, x⟩, for Φ(x) = W²W¹x, and for a ReLU network, on the same images.
+"""
+
+import numpy as np
+
+from .. import datasets, figures, metrics, plots, svm
+from ..train import log_logistic_loss, train
+from . import whole
+
+PRESET = {"case": "mnist", "n": 20, "width": 100, "log_losses": (-1.0, -2.0, -5.0, -10.0, -20.0, -40.0, -80.0)}
+QUICK = {"log_losses": (-1.0, -5.0, -20.0)}
+RELU_ROWS = 5
+
+
+def run(seed, progress, case, n, width, log_losses):
+    r"""Solve the SVM, train a linear network ever further and a ReLU network. All on the true training set.
+
+    Returns a dict: λ of the SVM; of the linear network the cosine of W²W¹ with w for each log L, and σ(−q) scaled to
+    the sum of λ; singular values of both first layers; vectors to draw; their |NCC| with the nearest training image.
+    """
+    data = datasets.load_dataset(case, n)
+    w, _, lam = svm.hard_margin(data.x, data.y, bias=False)
+    cosine, late = [], None
+    for log_loss in log_losses:  # each time from the same start: the path is the same, a little longer
+        first, second = svm.linear_network(data.x, data.y, np.random.default_rng(seed), width, log_loss)
+        product = (second.weight @ first.weight)[0]
+        cosine.append(product @ w / np.linalg.norm(product) / np.linalg.norm(w))
+        weights = log_logistic_loss(data.y * (data.x @ product))[1]
+        late = weights / weights.sum() * lam.sum()
+    relu = whole(train(data, hidden=(width,), seed=seed, progress=progress)).params[0].weight.astype(float)
+    vectors = np.array([w, _largest(first.weight, 1)[0], *_largest(relu, RELU_ROWS)])
+    images, truth = (x.reshape(-1, *data.image_shape) for x in (vectors, data.x))
+    span = np.linalg.svd(relu)[2][:n]
+    return {
+        "case": case, "lam": lam, "late": late, "log_losses": np.array(log_losses), "cosine": np.array(cosine),
+        "linear": np.linalg.svd(first.weight, compute_uv=False)[: 2 * n],
+        "relu": np.linalg.svd(relu, compute_uv=False)[: 2 * n],
+        "vectors": vectors.astype(np.float16), "shape": data.image_shape,
+        "nearest": np.abs(metrics.ncc(images, truth)).max(axis=1),
+        "in_span": np.linalg.norm(data.x @ span.T, axis=1) / np.linalg.norm(data.x, axis=1),
+    }  # fmt: skip
+
+
+def _largest(weight, count):
+    r"""The rows of the greatest norm, but no two that are nearly parallel: (count, d)."""
+    rows = []
+    for row in weight[np.argsort(-np.linalg.norm(weight, axis=1))]:
+        unit = row / np.linalg.norm(row)
+        if all(abs(unit @ other) < 0.9 for other in rows):
+            rows.append(unit)
+        if len(rows) == count:
+            break
+    return np.array(rows)
+
+
+def draw(data):
+    r"""Cosine with the SVM, λ, singular values; below, what rows of the first layers look like."""
+    figure, every = plots.panels(3 + len(data["vectors"]), f"From the SVM to the network: {len(data['lam'])} images", 5)
+    cosine, lam, singular, *images = every
+    cosine.plot(-data["log_losses"], 1 - data["cosine"], "o-", color=figures.BLUE)
+    cosine.set(xscale="log", yscale="log", xlabel="−log L of the training", ylabel="1 − cosine of W²W¹ and w")
+    cosine.set_title("a linear network turns\ntowards the SVM", fontsize=10)
+    lam.plot(data["late"], data["lam"], "o", color=figures.BLUE)
+    top = max(data["late"].max(), data["lam"].max())
+    lam.plot([0, top], [0, top], "--", color=figures.ORANGE, label="equal")
+    lam.set(xlabel="linear network: c σ(−yΦ(x))", ylabel="λ of the SVM")
+    lam.set_title("its λ turn into the SVM's", fontsize=10)
+    lam.legend(fontsize=9)
+    for name, (colour, style, marker) in zip(("linear", "relu"), plots.LINES, strict=False):
+        label = {"linear": "linear network", "relu": "ReLU network"}[name]
+        values = data[name] / data[name][0]
+        singular.plot(np.arange(1, len(values) + 1), values, marker, linestyle=style, color=colour, ms=3, label=label)
+    singular.axvline(len(data["lam"]), color=figures.BLACK, linewidth=0.8, linestyle=":", label="n")
+    singular.set(yscale="log", xlabel="number of the singular value", ylabel="singular values of W¹, first = 1")
+    singular.set_title("one direction, or n", fontsize=10)
+    singular.legend(fontsize=9)
+    names = ["w of the SVM", "linear network,\na row of W¹"] + ["ReLU network,\na row of W¹"] * RELU_ROWS
+    for axes, vector, name, ncc in zip(images, data["vectors"].astype(float), names, data["nearest"], strict=True):
+        figures.show(axes, metrics.stretch(vector[None])[0], tuple(data["shape"]))
+        axes.set_title(f"{name}\n|NCC| with nearest image {ncc:.2f}", fontsize=9)
+    return figure
+
+
+def numbers(data):
+    r"""What is stated in the caption."""
+    return {
+        "support_vectors": int(np.sum(data["lam"] > 1e-6 * data["lam"].max())),
+        "cosine": float(data["cosine"][-1]),
+        "log_loss": float(data["log_losses"][-1]),
+        "linear_second_singular": float(data["linear"][1] / data["linear"][0]),
+        "linear_directions": int(np.sum(data["linear"] > 2 * data["linear"][len(data["lam"])])),
+        "relu_directions": int(np.sum(data["relu"] > 2 * data["relu"][len(data["lam"])])),
+        "noise": float(data["relu"][len(data["lam"])] / data["relu"][0]),
+        "nearest_w": float(data["nearest"][0]),
+        "nearest_relu": data["nearest"][2:].tolist(),
+        "in_span": float(np.median(data["in_span"])),
+    }
+
+
+def caption(data):
+    r"""What the figure shows."""
+    got, n = numbers(data), len(data["lam"])
+    relu = ", ".join(f"{value:.2f}" for value in got["nearest_relu"])
+    return f"""
+On {n} images of {data["case"]}, {got["support_vectors"]} of them support vectors of the SVM without slack and bias.
+A linear network W²W¹x, trained to log L = {got["log_loss"]:.0f}, points where the SVM does (cosine
+{got["cosine"]:.4f}), and its σ(−yΦ(x)), scaled, become the SVM's multipliers λ. Its W¹ has
+{got["linear_directions"]} direction above the noise of the start: all that it reveals is w = Σ λᵢyᵢxᵢ, a blend of all
+support vectors (|NCC| with the nearest training image {got["nearest_w"]:.2f}).
+
+A ReLU network with one hidden layer of the same width has {got["relu_directions"]} such directions; the {n}
+images less their mean span {n - 1}. Single rows are blends too (|NCC| {relu}), but each of other samples with
+other weights, and together they span the training set (median length of a training image within the span of the first
+{n}: {got["in_span"]:.3f}). The attack has {n} unknown images and enough equations. The paper has no such figure. It
+uses the true training set.
+"""

@@ -1,0 +1,101 @@
+r"""Every figure: a tiny version of it runs, and the committed one is what its command makes of its data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from minirecon import cli, experiments, gallery
+from minirecon.experiments import fig2
+
+FIGURES = Path(__file__).parent.parent / "docs" / "figures"
+TINY = {  # settings for a run of a second or two
+    "fig2": {"iterations": 3, "seeds": 1, "m": 10},
+    "training": {"n": 4, "target_time": 3.0, "gd_steps": 60},
+    "svm": {"n": 4, "width": 20, "log_losses": (-1.0, -3.0)},
+}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_tiny_version_runs_and_all_is_drawn_from_the_saved_arrays(name, tmp_path, monkeypatch, capsys):
+    module = experiments.load(name)
+    monkeypatch.setattr(module, "QUICK", TINY[name])
+    assert cli.main(["figure", name, "--quick", "--seed", "3", "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"{name}.{e}" for e in ("npz", "png", "md", "json")),
+        "README.md",
+    }
+    record = json.loads((tmp_path / f"{name}.json").read_text())
+    assert record["seed"] == 3
+    assert record["config"] == json.loads(json.dumps({"name": name, "quick": True, **module.PRESET, **TINY[name]}))
+    with np.load(tmp_path / f"{name}.npz") as archive:
+        data = dict(archive)
+    assert json.loads(json.dumps(module.numbers(data))) == record["numbers"]
+    assert module.caption(data).strip() == (tmp_path / f"{name}.md").read_text().strip()
+    figure = module.draw(data)
+    FigureCanvasAgg(figure).draw()  # warnings are errors
+    assert figure.get_suptitle()
+    page = (tmp_path / "README.md").read_text()
+    assert f"({name}.png)" in page
+    assert module.caption(data).strip() in page
+    out = capsys.readouterr().out.replace(str(tmp_path), "")
+    assert all(len(line) < 80 for line in out.splitlines())
+    again = module.run(3, False, **{**module.PRESET, **TINY[name]})
+    for key, value in again.items():  # the same seed, the same result
+        np.testing.assert_array_equal(data[key], np.asarray(value))
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_committed_figures_come_from_their_commands(name):
+    r"""Not made again, for that takes long, but they have today's settings, numbers and captions."""
+    module = experiments.load(name)
+    record = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+    assert record["config"] == json.loads(json.dumps({"name": name, "quick": False, **experiments.settings(name)}))
+    with np.load(FIGURES / f"{name}.npz") as archive:
+        data = dict(archive)
+    assert json.loads(json.dumps(module.numbers(data))) == record["numbers"]
+    assert module.caption(data).strip() == (FIGURES / f"{name}.md").read_text(encoding="utf-8").strip()
+    assert set(module.QUICK) <= set(module.PRESET)
+    assert sum(path.stat().st_size for path in FIGURES.glob(f"{name}.*")) < 1.5e6
+    assert gallery.page(FIGURES) == (FIGURES / "README.md").read_text(encoding="utf-8")
+
+
+def test_fig2_finds_the_circle():
+    r"""At least 16 of the 20 points, at most 8 kept candidates far from all; an untrained network does not."""
+    got = fig2.numbers(fig2.run(0, False, **experiments.settings("fig2", quick=True)))
+    assert min(got["points_found"]) >= 16
+    assert max(got["far_candidates"]) <= 8
+    assert max(got["untrained_points_found"]) <= 5
+
+
+def test_sorting_out_keeps_what_the_kkt_conditions_allow():
+    x = np.array([[0.0, 0.0], [0.05, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [0.0, 0.01]])
+    lam = np.array([0.5, 0.9, 0.01, 0.5, 0.5, 0.4])
+    y = np.array([1.0, 1.0, 1.0, 1.0, -1.0, -1.0])
+    margin = np.array([10.0, 10.0, 10.0, 3.0, 9.0, 10.0])
+    left = fig2.sort_out(x, lam, y, margin, small=0.1, feasible=0.6, apart=0.1)
+    assert left.tolist() == [
+        [True, True, False, True, True, True],  # the third has a small λ
+        [True, True, False, False, True, True],  # the fourth a small margin
+        [False, True, False, False, True, True],  # the first is a duplicate with a smaller λ; labels are kept apart
+    ]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, capsys):
+    r"""Ctrl-C during a training or an attack, which would keep what they have: no picture is made of that."""
+    module = experiments.load(name)
+    monkeypatch.setattr(module, "QUICK", TINY[name])
+    calls = interrupt(4)
+    assert cli.main(["figure", name, "--quick", "--out", str(tmp_path / "out")]) == 130
+    assert len(calls) >= 4
+    assert not (tmp_path / "out").exists()
+    assert "interrupted before there was a result" in capsys.readouterr().err
+
+
+def test_unknown_figures_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["figure", "fig5"])
+    assert "fig5" in capsys.readouterr().err
