@@ -162,7 +162,7 @@ class Page:
             if token.level or token.nesting > 0:
                 continue
             images = block[0].type == "paragraph_open" and {c.type for c in block[1].children} <= {"image", "softbreak"}
-            if images or (block[0].type == "fence" and block[0].info != "math"):
+            if images or (block[0].type == "fence" and block[0].info not in ("math", "sh")):
                 rows[-1][1].append(block)
             else:
                 if rows[-1][1] or block[0].tag == "h2":
