@@ -71,19 +71,21 @@ def test_every_equation_of_the_readme_and_every_function_of_the_map_exists():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     r"""A small repository with docs/page.md, which a test writes."""
-    (tmp_path / "docs" / "runs").mkdir(parents=True)
-    (tmp_path / "minirecon").mkdir()
-    (tmp_path / "minirecon" / "toy.py").write_text(
+    root = tmp_path / "repository"
+    (tmp_path / "outside.md").write_text("# Not ours\n")
+    (root / "docs" / "runs").mkdir(parents=True)
+    (root / "minirecon").mkdir()
+    (root / "minirecon" / "toy.py").write_text(
         'r"""Toy."""\n\nC = 3\n\n\ndef outer(x):\n    r"""Doc."""\n\n    def inner(y):\n'
         '        r"""Doc\n        of inner."""\n        return y  # why\n\n    return inner(x)\n'
     )
-    (tmp_path / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
-    (tmp_path / "docs" / "style.css").write_text("")
-    (tmp_path / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
+    (root / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
+    (root / "docs" / "style.css").write_text("")
+    (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
     for module in (quotes, build):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
-        monkeypatch.setattr(module, "DOCS", tmp_path / "docs")
-    return tmp_path
+        monkeypatch.setattr(module, "ROOT", root)
+        monkeypatch.setattr(module, "DOCS", root / "docs")
+    return root
 
 
 def test_fill_writes_code_output_and_numbers(folder, capsys):
@@ -121,7 +123,7 @@ def test_fill_writes_code_output_and_numbers(folder, capsys):
         ("is <br> here", "3: HTML '<br>'"),
         ("<table></table>", "3: HTML '<table></table>"),
         ("one\n[two](nonesuch.md)", "4: nonesuch.md: no such file"),
-        ("[two](../../../etc/passwd)", "3: ../../../etc/passwd: no such file"),
+        ("[two](../../outside.md)", "3: ../../outside.md: no such file"),
         ("![two](nonesuch.png)", "3: nonesuch.png: no such file"),
         ("[two](README.md#nonesuch)", "3: docs/README.md has no #nonesuch"),
         ("[two](#t-1)", "3: docs/page.md has no #t-1"),
