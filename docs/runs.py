@@ -117,6 +117,7 @@ RUNS = {
 
 
 def main(names):
+    r"""Make the runs of these names, or all."""
     folder = Path(__file__).parent / "runs"
     folder.mkdir(exist_ok=True)
     for name in names or RUNS:

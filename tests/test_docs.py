@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import build
 import pytest
 import quotes
+import render
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.relative_to(quotes.DOCS).as_posix(): path for path in quotes.pages()}
@@ -82,8 +83,9 @@ def folder(tmp_path, monkeypatch):
     (root / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
     (root / "docs" / "style.css").write_text("")
     (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
-    for module in (quotes, build):
+    for module in (quotes, render, build):
         monkeypatch.setattr(module, "ROOT", root)
+    for module in (quotes, build):
         monkeypatch.setattr(module, "DOCS", root / "docs")
     return root
 

@@ -16,6 +16,7 @@ from minirecon import cli, datasets, load
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "minirecon").rglob("*.py"))
+TOOLS = sorted((ROOT / "docs").glob("*.py"))
 # Each module imports only from floors below its own.
 FLOORS = {
     "progressbar": 0, "memory": 0, "unpickle": 0, "pth": 0.2, "checkpoint": 0.4, "datasets": 0.6, "mlp": 1,
@@ -46,7 +47,7 @@ def test_modules_import_from_floors_below(path):
         assert FLOORS[each] < FLOORS[path.parent.name if inside else path.stem], f"{name(path)} imports {each}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@pytest.mark.parametrize("path", [*SOURCES, *TOOLS], ids=lambda path: path.stem)
 def test_docstrings_and_length(path):
     text = path.read_text(encoding="utf-8")
     prose = set()
