@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import flatten, nearest_kink, problems, slow_forward, slow_gradient, unflatten
+from strategies import sigma as sigma_of
 
 import minirecon as mr
 from minirecon import Layer, kkt, losses
@@ -132,6 +133,12 @@ def test_report_changes_with_the_scale_of_the_weights_as_it_must(problem, c):
     np.testing.assert_allclose(other.margin, c**degree * one.margin, rtol=1e-9)
     np.testing.assert_allclose(other.sum_lam, c ** (2 - degree) * one.sum_lam, rtol=1e-5)
     np.testing.assert_allclose(other.euler, c ** (2 - degree) * one.euler, rtol=1e-9)
+    sigma = np.array([sigma_of(q) for q in -one.margin])
+    lengths = np.linalg.norm(one.lam) * np.linalg.norm(sigma)
+    assert one.gamma == min(one.margin)
+    np.testing.assert_allclose(one.cosine * lengths, one.lam @ sigma, rtol=1e-9, atol=1e-12)
+    excess = one.margin / min(one.margin) - 1
+    np.testing.assert_allclose(one.slackness, np.average(excess, weights=one.lam), rtol=1e-9, atol=1e-12)
     for name in ("zero", "best"):
         np.testing.assert_allclose(other.residual[name]["relative"], one.residual[name]["relative"], rtol=1e-5)
 
