@@ -142,7 +142,8 @@ class Page:
             if images or (block[0].type == "fence" and block[0].info not in ("math", "sh")):
                 rows[-1][1].append(block)
             else:
-                if rows[-1][1] or block[0].tag == "h2":
+                told = any(other[0].type != "heading_open" for other in rows[-1][0])
+                if (rows[-1][1] and told) or block[0].tag == "h2":
                     rows.append(([], []))
                 rows[-1][0].append(block)
             block = []
