@@ -143,7 +143,7 @@ class Page:
                 rows[-1][1].append(block)
             else:
                 told = any(other[0].type != "heading_open" for other in rows[-1][0])
-                if (rows[-1][1] and told) or block[0].tag == "h2":
+                if (rows[-1][1] and told) or block[0].tag in ("h2", "h3"):
                     rows.append(([], []))
                 rows[-1][0].append(block)
             block = []
