@@ -1,6 +1,6 @@
 r"""The attack without a learning rate: the parameter loss of the paper (section 4) minimised by SciPy's L-BFGS.
 
-It differs from the authors' method in five ways, each of which a trial showed to help (docs/research.md):
+It differs from the authors' method in six ways, each of which a trial showed to help (docs/research.md):
 1. no learning rate: L-BFGS searches along a line;
 2. λ = λ_min + (λ_max − λ_min) σ(t) stays in its range for every t (m,), and t is the unknown: no lambda loss;
 3. span coordinates: x = u Vᵀ, where V holds the first right singular vectors of W¹. Layer 1 starts from
@@ -9,7 +9,9 @@ It differs from the authors' method in five ways, each of which a trial showed t
    details count as much as the coarse shapes that fill W¹;
 4. a margin loss, the complementary slackness that the paper leaves out: all candidates have one margin;
 5. the residuals of the upper layers count for less: most of those weights is their random start, which
-   no sum over training samples can explain.
+   no sum over training samples can explain;
+6. in layer 1 a unit counts less than by the square of its weights. As training was finite, a unit's misfit grows
+   with its weights, and unscaled, the few large units would rule.
 """
 
 import autograd.numpy as np
@@ -40,7 +42,8 @@ def lbfgs(params, start, y, rng, bar, settings, state):
     # left out of the loss: no candidate in the span can change it.
     reduced = (Layer(np.dot(first.weight, v * scale), first.bias), *upper)
     # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the reduced network's weights
-    whitened = Layer(np.dot(first.weight, v / scale), first.bias)
+    row = unit_scale(first)  # (out,)
+    whitened = Layer(np.dot(first.weight, v / scale) * row[:, None], None if first.bias is None else first.bias * row)
     history, terms = History(bar), {}
     lam_min, lam_max = settings["lam_min"], settings["lam_max"]
 
@@ -55,8 +58,9 @@ def lbfgs(params, start, y, rng, bar, settings, state):
         lam = multipliers(t)
         phi, inputs, z, gates = mlp.forward(reduced, u, settings["alpha"])
         signals = mlp.backward(reduced, gates, lam * y / m)
+        signals[0] = signals[0] * row
         if losses.gram_is_cheaper(m, *whitened.weight.shape):  # else z is not needed
-            z[0] = np.dot(u, whitened.weight.T) + (0 if first.bias is None else first.bias)
+            z[0] = np.dot(u, whitened.weight.T) + (0 if whitened.bias is None else whitened.bias)
         first_residual, *upper_residuals = losses.layer_residuals((whitened, *upper), inputs, z, signals)
         parts = {
             "layer 1": first_residual,
@@ -125,3 +129,19 @@ def span(weight, k):
     s = s[:k]
     scale = onp.sqrt(s * onp.sum(s) / onp.sum(s**2))
     return vt[:k].T.astype(weight.dtype), scale.astype(weight.dtype)
+
+
+def unit_scale(layer):
+    r"""A factor (out,) for each unit's residual in layer 1: ‖[w b]‖^−½, times one number.
+
+    It leaves Σ‖[w b]‖² over the units what it is. A unit below a tenth of the largest, which may be dead, counts as one
+    of a tenth.
+
+    Derived for this project: docs/research.md has the trial.
+    """
+    square = onp.sum(layer.weight.astype(float) ** 2, axis=1)
+    if layer.bias is not None:
+        square += layer.bias.astype(float) ** 2
+    norm = onp.sqrt(square)
+    factor2 = 1 / onp.maximum(norm, 0.1 * norm.max())
+    return onp.sqrt(factor2 * onp.sum(square) / onp.sum(factor2 * square)).astype(layer.weight.dtype)

@@ -26,8 +26,6 @@ def nnls(a, b):
     """
     from scipy.optimize import lsq_linear  # imported here: `import minirecon` need not wait for SciPy
 
-    if len(a) == 0:
-        return np.zeros(a.shape[1])
     found = lsq_linear(a, b, (0, np.inf), method="bvls", tol=1e-13, max_iter=10 * a.shape[1] + 100)
     return np.maximum(found.x, 0)  # −1e−21, now and then
 

@@ -82,7 +82,8 @@ def test_history_is_the_loss_of_the_result(params, dtype):
     ]
     # 100 of 784 singular vectors exist: what is outside their span is nothing here
     v, scale = lbfgs.span(params[0].weight, 784)
-    first = np.sum((misfit[0][0] @ v / scale) ** 2) + np.sum(misfit[0][1] ** 2)
+    row2 = lbfgs.unit_scale(params[0]) ** 2
+    first = np.sum(row2[:, None] * (misfit[0][0] @ v / scale) ** 2) + np.sum(row2 * misfit[0][1] ** 2)
     upper = [sum(np.sum(p**2) for p in layer) for layer in misfit[1:]]
     last = {name: values[-1] for name, values in rec.history.items()}
     assert last["layer 1"] == pytest.approx(first, rel=1e-3)
@@ -98,6 +99,18 @@ def test_span_is_that_of_the_weights_and_keeps_their_norm(params):
     np.testing.assert_allclose(np.abs(vt[:5] @ v), np.eye(5), atol=1e-10)
     np.testing.assert_allclose(scale**2 / scale[0] ** 2, s[:5] / s[0])
     assert np.linalg.norm(weight @ v / scale) == pytest.approx(np.linalg.norm(weight @ v))
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_units_residual_is_divided_by_the_root_of_its_norm(with_bias):
+    r"""The norms are 4, 1 and 9 with their biases, and 0, which counts as a tenth of 9."""
+    weight, bias = np.array([[0.0, 4.0], [0.0, 0.0], [0.0, 0.0], [9.0, 0.0]]), np.array([0.0, 1.0, 0.0, 0.0])
+    if not with_bias:
+        weight, bias = np.hypot(weight, [[0, 0], [0, 1], [0, 0], [0, 0]]), None
+    row = lbfgs.unit_scale(Layer(weight, bias))
+    np.testing.assert_allclose(row / row[0], [1, 2, np.sqrt(4 / 0.9), 2 / 3])
+    # what is weighted, all units together, keeps its size
+    assert np.sum(row**2 * [16, 1, 0, 81]) == pytest.approx(16 + 1 + 81)
 
 
 def test_sgd_is_pytorchs_rule_on_the_authors_loss(params):

@@ -148,10 +148,18 @@ def test_errors_name_what_is_wrong():
     data = mr.load_dataset("circle", 4)._replace(x=x, y=-y)
     with pytest.raises(ValueError, match=r"4 of 4 samples are misclassified; expected a margin yΦ\(x\) above 0"):
         mr.kkt_report(params, data)
+    with pytest.raises(ValueError, match=r"1 of 4 samples are misclassified"):
+        mr.kkt_report(params, data._replace(y=y * [1, 1, 1, -1]))
     with pytest.raises(ValueError, match=r"samples of shape \(4, 5\); expected \(n, 6\)"):
         mr.multipliers(params, x[:, :5], y)
     with pytest.raises(ValueError, match=r"samples of shape \(4, 5\); expected \(n, 6\)"):
         mr.tangent_kernel(params, x, x[:, :5])
+
+
+def test_samples_at_which_no_unit_is_on_explain_nothing():
+    params, x, y, _ = exact()
+    np.testing.assert_array_equal(kkt.tangent_kernel(params, -x), 0)
+    np.testing.assert_array_equal(kkt.multipliers(params, -x, y), 0)
 
 
 def test_a_network_with_hidden_biases_has_no_euler_sum():

@@ -14,6 +14,7 @@ import importlib
 
 NAMES = (
     "fig2", "fig3", "fig4", "baselines", "membership", "nonunique", "leak", "training", "colours", "losses", "svm",
+    "sweep",
 )  # fmt: skip
 
 
