@@ -15,8 +15,13 @@ TINY = {  # settings for a run of a second or two
     "fig2": {"iterations": 3, "seeds": 1, "m": 10},
     "training": {"n": 4, "target_time": 3.0, "gd_steps": 60},
     "svm": {"n": 4, "width": 20, "log_losses": (-1.0, -3.0)},
-    "sweep": {"rates": (0.01, 1e6), "sgd_alphas": (15.0,), "sgd_iterations": 20, "lbfgs_alphas": (5.0, 50.0),
-              "lbfgs_iterations": 3},
+    "sweep": {
+        "rates": (0.01, 1e6),
+        "sgd_alphas": (15.0,),
+        "sgd_iterations": 20,
+        "lbfgs_alphas": (5.0, 50.0),
+        "lbfgs_iterations": 3,
+    },
 }
 
 
