@@ -11,6 +11,7 @@ import build
 import pytest
 import quotes
 import render
+import runs
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.relative_to(quotes.DOCS).as_posix(): path for path in quotes.pages()}
@@ -67,6 +68,10 @@ def test_every_equation_of_the_readme_and_every_function_of_the_map_exists():
     } <= named
     chapters = set(re.findall(r"\((\d\d-[\w-]+\.md)\)", read(PAGES["map.md"])))
     assert chapters >= set(CHAPTERS[:8])
+
+
+def test_the_runs_behind_the_numbers_are_those_that_can_be_made_again():
+    assert {path.stem for path in (quotes.DOCS / "runs").glob("*.json")} == set(runs.RUNS)
 
 
 @pytest.fixture
