@@ -24,6 +24,7 @@ FLOORS = {
     "lbfgs": 3, "refine": 3, "figures": 3, "plots": 3.2, "tables": 3.2, "attack": 3.5, "restarts": 3.8,
     "consensus": 3.8, "demos": 4, "experiments": 4.2, "report": 4.5, "gallery": 4.7, "verbs": 4.8, "cli": 5,
     "__main__": 6, "__init__": 6,
+    "examiner": 3.8, "handout": 3.8, "grading": 3.9, "course": 4,
 }  # fmt: skip
 
 
