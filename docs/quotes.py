@@ -79,8 +79,8 @@ def _names(node):
 def value(mark):
     r"""The number that a mark `FILE KEY/KEY FORMAT` stands for, as text. Raises LookupError or ValueError."""
     try:
-        name, keys, form = mark.split()
-    except ValueError:
+        name, keys, form = re.fullmatch(r"(\S+) (.+) (\S+)", mark).groups()
+    except AttributeError:
         raise ValueError(f"<!--= {mark} -->: expected FILE KEY/KEY FORMAT") from None
     path = DOCS / f"{name}.json"
     if not path.is_file():
