@@ -50,11 +50,16 @@ def agree(function, *args, expected, rtol=1e-9, atol=1e-10):
                 f"{function.__name__}: {problem}, with",
                 *given,
                 "got",
-                f"  {got!r}",
+                shown(got),
                 "expected",
-                f"  {expected!r}",
+                shown(expected),
             ]
         raise AssertionError("\n".join(lines))
+
+
+def shown(value):
+    rows = [f"{name}: {one!r}" for name, one in value.items()] if isinstance(value, dict) else [repr(value)]
+    return "\n".join(f"  {row}" for row in (["a ValueError"] if value is ValueError else rows))
 
 
 def same(got, expected, rtol, atol):
