@@ -18,7 +18,7 @@ TINY = {
     "baselines": {"cases": ["mnist"], "m": 20, "samples": None, "iterations": 3, "inversion_iterations": 3},
     "membership": {"cases": ["mnist", "cifar10"], "sizes": [20, 20], "draws": 2},
     "nonunique": {"count": 2, "points": 4},
-    "colours": {"m": 10, "iterations": 3, "seeds": 2},
+    "colours": {"m": 4, "iterations": 2, "seeds": 2},
     "losses": {"m": 10, "sgd": [1, 4], "lbfgs": [2, 3]},
 }
 SEED = 3
@@ -205,16 +205,16 @@ def test_nearest_two_images_are_of_one_label():
 
 def test_colours_of_the_trained_and_of_an_untrained_net(saved):
     data, truth = saved("colours"), datasets.load_dataset("colours", 20)
-    options = {"iterations": 3, "alpha": 500.0, "upper_weight": 1.0}
+    options = {"iterations": 2, "alpha": 500.0, "upper_weight": 1.0}
     for k in range(2):
-        rec = attack.reconstruct(shipped("colours-n20.pth"), 10, seed=SEED + k, **options)
+        rec = attack.reconstruct(shipped("colours-n20.pth"), 4, seed=SEED + k, **options)
         score = metrics.score(rec, truth)
         np.testing.assert_allclose(data["distance_trained"][k], score.distance, atol=1e-4)
         np.testing.assert_allclose(data["distance_unseen"][k], score.null["unseen"].distance, atol=1e-6)
     got = colours.numbers(data)
     assert got["trained"]["found"] == [int(np.sum(row <= 0.15)) for row in data["distance_trained"]]
-    assert got["trained"]["of"] == 10
-    assert data["colours_trained"].shape == data["colours_untrained"].shape == (10, 3)
+    assert got["trained"]["of"] == 4
+    assert data["colours_trained"].shape == data["colours_untrained"].shape == (4, 3)
 
 
 @given(problems())

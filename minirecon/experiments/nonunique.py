@@ -116,8 +116,7 @@ def run(seed, progress, weights, case, n, count, largest, points):
     return {
         "case": case, "sizes": sizes, "measured": measured, "kinks": kinks, "blind": blind, "d": data.x.shape[1],
         "before": measure(params, data.x, lam, data.y), "merged": merged,
-        "merged_ncc": pair[0] @ pair[1] / data.image_shape[0],
-        "norm": mlp.square_norm(params),
+        "merged_ncc": pair[0] @ pair[1] / data.image_shape[0], "norm": mlp.square_norm(params),
         "pictures": np.round(255 * metrics.stretch(flat + data.mean)).astype(np.uint8), "shape": data.image_shape,
         "ncc": ncc, "phi": mlp.forward(params, flat)[0].reshape(count, -1),
     }  # fmt: skip
