@@ -1,5 +1,6 @@
 r"""Coursework: what `minirecon course handout`, `check` and `grade` do and print. No part of the paper."""
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -41,7 +42,11 @@ def check(args):
         names = [name.split("::")[-1] for name, said in verdict.failed.items() if said == message]
         print("\n" + textwrap.fill(", ".join(names), 79))
         print(textwrap.indent("\n".join(_printable(line) for line in message.splitlines()), "  "))
-    print("\n" + textwrap.fill(f"Hint: {task.hint}", 79))
+    said = re.findall(r"^NotImplementedError: Task (\d+\.\d+)", "\n".join(verdict.failed.values()), re.MULTILINE)
+    if earlier := [number for number in dict.fromkeys(said) if number != task.id]:
+        print(f"\nIt needs task {', '.join(earlier)}, which is not written yet: first solve that.")
+    else:
+        print("\n" + textwrap.fill(f"Hint: {task.hint}", 79))
     return 1
 
 

@@ -7,6 +7,7 @@ status it ends with. **This is no sandbox for hostile code**: a function runs wi
 """
 
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -126,12 +127,15 @@ def main():
     os.close(0)
     os.open(os.devnull, os.O_RDONLY)  # a debugger left in a solution finds the end of its input
     _limit(order["seconds"], order["memory"])
+    gc.disable()
     for module in ("autograd", "hypothesis", "numpy.testing", "scipy"):
         importlib.import_module(module)  # before the package: the guard takes them as they are now
     import pytest
     import tqdm
 
     tqdm.tqdm.monitor_interval = 0  # no thread of its own
+    gc.freeze()  # pytest collects garbage again and again: not among the modules, which takes a quarter of all time
+    gc.enable()
 
     class Guard:
         r"""Fails a test after which something is no longer what it was: numpy.testing, autograd, the tests."""

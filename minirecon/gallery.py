@@ -40,7 +40,8 @@ def make(name, out, seed, quick):
         caption = module.caption(data).strip()
         _write(run.out / f"{name}.md", caption + "\n")
         for paragraph in caption.split("\n\n"):
-            print("\n" + textwrap.fill(paragraph.replace("\n", " "), 79))
+            is_table = paragraph.startswith("|")
+            print("\n" + (paragraph if is_table else textwrap.fill(paragraph.replace("\n", " "), 79)))
         run.finish(name=name, numbers=module.numbers(data))
         _write(run.out / "README.md", page(run.out))
 

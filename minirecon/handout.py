@@ -72,7 +72,7 @@ def load_tasks(root):
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         tasks = tuple(Task(**{**task, "tests": tuple(task["tests"])}) for task in table["task"])
-        common = tuple(_collapse(line) for line in table["common"])
+        common = tuple(_collapse(line) for line in table.get("common", ()))  # a handout has none
     except (ValueError, KeyError, TypeError) as error:
         expected = f"common = […] and [[task]] with {', '.join(Task._fields)}"
         raise ValueError(f"{path}: {error}; expected {expected}") from None
@@ -163,6 +163,7 @@ def handout(out, root):
         files[path] = source.encode()
         removed |= revealing(lines)
         count += len(lines)
+    files[TASKS] = re.sub(r"(?:^#.*\n)*^common = \[\n(?:.*\n)*?\]\n+", "", files[TASKS].decode(), flags=re.M).encode()
     front = files[TASKS.parent / "README.md"].decode()
     files[Path("README.md")] = re.sub(r"\]\((?!http)", f"]({TASKS.parent.as_posix()}/", front).encode()
     project = files[Path("pyproject.toml")].decode()

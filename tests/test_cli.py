@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from minirecon import Layer, cli, lbfgs, load, load_dataset, save, score, train
+from minirecon import Layer, cli, lbfgs, load, load_dataset, losses, save, score, train
 from minirecon.candidates import load_candidates
 
 DESIGN_KEYS = {"command", "config", "seed", "versions", "seconds", "peak_mb"}
@@ -121,6 +121,17 @@ def test_kkt(weights, anywhere, capsys):
     status, _, err = run(capsys, "kkt", weights, "--against", "mnist", "--n", 20)
     assert status == 2
     assert re.fullmatch(r"minirecon kkt: \d+ of 20 samples are misclassified; expected a margin yΦ\(x\) above 0\n", err)
+
+
+def test_a_hole_of_the_handout_is_one_line(weights, anywhere, capsys, monkeypatch):
+    def residual(*_):
+        raise NotImplementedError("Task 3.3: losses.residual")
+
+    monkeypatch.setattr(losses, "residual", residual)
+    status, _, err = run(capsys, "kkt", weights, "--against", "mnist", "--n", 8)
+    assert status == 2
+    assert err.strip().endswith("minirecon kkt: Task 3.3: losses.residual is not written yet")
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("ending", [".pth", ".pt", ".npz", ".safetensors"])

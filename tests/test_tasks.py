@@ -7,7 +7,6 @@ import inspect
 
 import autograd.numpy as anp
 import numpy as np
-import pytest
 from autograd import grad
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -23,7 +22,7 @@ from strategies import (
     slow_parameter_loss,
     unflatten,
 )
-from test_metrics import image_pairs, slow_ncc, slow_ssim
+from test_metrics import slow_ncc, slow_ssim
 
 from minirecon import Layer, kkt, lbfgs, losses, metrics, mlp, progressbar, resume, sgd, svm
 from minirecon.train import flow_step, log_logistic_loss
@@ -34,14 +33,15 @@ LAYERS = st.none() | st.just((1,)) | st.just((2,))
 
 
 def agree(function, *args, expected, rtol=1e-9, atol=1e-10):
-    r"""Fails unless function(*args) is `expected`: numbers and arrays, or tuples, lists and dicts of them."""
+    r"""Fails unless function(*args) is `expected`: numbers, arrays, tuples, lists and dicts of them; or ValueError."""
     try:
         got = function(*args)
         problem = "" if same(got, expected, rtol, atol) else "wrong result"
     except NotImplementedError:
         raise
     except Exception as error:
-        got = problem = f"{type(error).__name__}: {error}"
+        got = f"{type(error).__name__}: {error}"
+        problem = "" if expected is ValueError and isinstance(error, ValueError) else got
     if problem:
         with np.printoptions(precision=8, threshold=60, linewidth=70):
             names = list(inspect.signature(function).parameters)
@@ -50,14 +50,21 @@ def agree(function, *args, expected, rtol=1e-9, atol=1e-10):
                 f"{function.__name__}: {problem}, with",
                 *given,
                 "got",
-                f"  {got!r}",
+                shown(got),
                 "expected",
-                f"  {expected!r}",
+                shown(expected),
             ]
         raise AssertionError("\n".join(lines))
 
 
+def shown(value):
+    rows = [f"{name}: {one!r}" for name, one in value.items()] if isinstance(value, dict) else [repr(value)]
+    return "\n".join(f"  {row}" for row in (["a ValueError"] if value is ValueError else rows))
+
+
 def same(got, expected, rtol, atol):
+    if expected is ValueError:
+        return False  # there was none
     if isinstance(expected, dict):
         return got.keys() == expected.keys() and all(same(got[k], expected[k], rtol, atol) for k in expected)
     if isinstance(expected, (tuple, list)):
@@ -88,7 +95,11 @@ def jacobian(params, x, layers=None):
 def test_gate(z, alpha):
     expected = [float(v > 0) if alpha is None else sigma(alpha * v) for v in z]
     agree(mlp.gate, z, alpha, expected=np.array(expected))
-    assert mlp.gate(z.astype(np.float32), alpha).dtype == np.float32
+
+    def bits_of_gate(z, alpha):
+        return mlp.gate(z, alpha).dtype.itemsize * 8
+
+    agree(bits_of_gate, z.astype(np.float32), alpha, expected=32)
 
 
 @given(NUMBERS, st.sampled_from([0.5, 3.0]))
@@ -137,6 +148,12 @@ def test_log_logistic_loss_of_large_margins(q):
     agree(log_logistic_loss, q, expected=(np.log(np.mean(share)) - q.min(), share / np.mean(share)))
 
 
+@given(arrays(float, st.integers(1, 6), elements=st.floats(-5000, -40)))
+def test_log_logistic_loss_of_wrong_samples(q):
+    r"""There log(1 + e⁻q) is −q to the last digit, and σ(−q) is 1. No e⁻q: it would overflow."""
+    agree(log_logistic_loss, q, expected=(np.log(np.mean(-q)), np.ones(len(q)) / np.mean(-q)))
+
+
 @given(networks(), st.floats(1e-3, 10), st.floats(-30, 0))
 def test_flow_step(drawn, size, log_loss):
     rng, params = drawn
@@ -145,6 +162,20 @@ def test_flow_step(drawn, size, log_loss):
     ratios = [np.sum(flatten([layer]) ** 2) / square for layer, square in zip(params, squares, strict=True)]
     steps = [0.02 / (loss * sum(squares)), *(0.05 * ratio**0.5 / loss for ratio in ratios)]
     agree(flow_step, params, direction, log_loss, expected=min(steps), atol=0)
+
+
+@given(networks(), st.sampled_from(["norm", "gradient"]))
+def test_flow_step_without_a_layer(drawn, zero):
+    r"""A layer whose norm or gradient is 0 has no say in the second bound, which is here the smaller."""
+    rng, (first, *others) = drawn
+    small = [unflatten(1e-6 * rng.normal(size=flatten([layer]).shape), [layer])[0] for layer in (first, *others)]
+    nothing = unflatten(np.zeros(flatten([first]).shape), [first])[0]
+    params, direction = (first, *others), (nothing, *small[1:])
+    if zero == "norm":
+        params, direction = (nothing, *others), tuple(small)
+    norms = [[np.sum(flatten([layer]) ** 2) ** 0.5 for layer in layers[1:]] for layers in (params, direction)]
+    expected = min(0.05 * theta / g for theta, g in zip(*norms, strict=True))
+    agree(flow_step, params, direction, 0.0, expected=expected, atol=0)
 
 
 @given(problems())
@@ -163,11 +194,12 @@ def test_hard_margin(seed, n, d, bias, size):
     def kkt_conditions_of_hard_margin(x, y, bias):
         w, b, lam = svm.hard_margin(x, y, bias)
         q = y * (x @ w + b)
-        balance = lam @ y if bias else b
-        units = [(w - (lam * y) @ x) * size, balance * (size**2 if bias else 1), np.minimum(lam, 0) * size**2]
-        return [*units, min(q.min() - 1, 0), lam * (q - 1) * size**2]
+        balance = lam @ y * size**2 if bias else b
+        units = [(w - (lam * y) @ x) * size, balance, np.minimum(lam, 0) * size**2]
+        return dict(zip(zeros, [*units, min(q.min() - 1, 0), lam * (q - 1) * size**2], strict=True))
 
-    zeros = [np.zeros(d), 0, np.zeros(n), 0, np.zeros(n)]
+    zeros = {"w − Σ λyx": np.zeros(d), "Σ λy" if bias else "b": 0, "λ, where below 0": np.zeros(n)}
+    zeros |= {"smallest margin − 1, if below 0": 0, "λ (margin − 1)": np.zeros(n)}
     agree(kkt_conditions_of_hard_margin, size * x, y, bias, expected=zeros, atol=1e-5)
 
 
@@ -176,8 +208,14 @@ def test_hard_margin_by_hand():
     x, y = np.array([[1.0, 0.0], [4.0, 4.0], [9.0, 9.0]]), np.array([-1.0, 1.0, 1.0])
     expected = (np.array([6.0, 8.0]) / 25, -31 / 25, np.array([0.08, 0.08, 0]))
     agree(svm.hard_margin, x, y, expected=expected, atol=1e-6)
-    with pytest.raises(ValueError, match="separates"):
-        svm.hard_margin(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, -1.0, 1.0]))
+    agree(svm.hard_margin, np.array([[0.0], [1.0], [2.0]]), np.array([1.0, -1.0, 1.0]), expected=ValueError)
+
+
+def test_hard_margin_refuses_labels():
+    x = np.array([[-1.0], [1.0]])
+    agree(svm.hard_margin, x, np.array([-2.0, 2.0]), expected=ValueError)
+    agree(svm.hard_margin, x, np.array([0.0, 1.0]), expected=ValueError)
+    agree(svm.hard_margin, x, np.array([-1.0, 1.0, 1.0]), expected=ValueError)
 
 
 @given(problems(), LAYERS, st.booleans())
@@ -207,10 +245,12 @@ def test_multipliers(problem, layers):
 
     def conditions_of_multipliers(params, x, y, layers):
         lam = kkt.multipliers(params, x, y, layers)
-        half_slope = -rows @ (theta - lam @ rows) / scale
-        return np.minimum(lam, 0), np.minimum(half_slope, 0), lam * half_slope / (1 + lam.max())
+        slopes = -rows @ (theta - lam @ rows) / scale
+        found = np.minimum(lam, 0), np.minimum(slopes, 0), lam * slopes / (1 + lam.max())
+        return dict(zip(zeros, found, strict=True))
 
-    agree(conditions_of_multipliers, params, x, y, layers, expected=(np.zeros(len(x)),) * 3, atol=1e-6)
+    zeros = dict.fromkeys(("λ, where below 0", "slope by λ, where below 0", "λ times slope"), np.zeros(len(x)))
+    agree(conditions_of_multipliers, params, x, y, layers, expected=zeros, atol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.booleans(), st.booleans())
@@ -257,6 +297,19 @@ def test_parameter_loss_can_be_differentiated(problem, alpha):
     agree(derivative_of_parameter_loss, params, x, lam, y, alpha, way, expected=expected, rtol=1e-4, atol=scale)
 
 
+@given(problems(), ALPHAS)
+def test_parameter_loss_can_be_differentiated_by_lambda(problem, alpha):
+    rng, params, x, lam, y = problem
+    way = rng.normal(size=lam.shape)
+    expected = slope(lambda lam: slow_parameter_loss(params, x, lam, y, alpha), lam, way)
+
+    def derivative_by_lambda(params, x, lam, y, alpha, way):
+        return grad(losses.parameter_loss, 2)(params, x, lam, y, alpha) @ way
+
+    scale = 1e-6 * (1 + slow_parameter_loss(params, x, lam, y, alpha))
+    agree(derivative_by_lambda, params, x, lam, y, alpha, way, expected=expected, rtol=1e-4, atol=scale)
+
+
 @given(problems())
 def test_residual(problem):
     _, params, x, lam, y = problem
@@ -264,6 +317,29 @@ def test_residual(problem):
     parts, theta = [float(np.sum(flatten([layer]) ** 2)) for layer in misfit], float(np.sum(flatten(params) ** 2))
     expected = {"total": sum(parts), "relative": sum(parts) / theta, "per_layer": parts, "zero_lambda": theta}
     agree(losses.residual, params, x, lam, y, expected=expected, atol=1e-9)
+
+
+@given(problems())
+def test_residual_of_float32(problem):
+    r"""Computed in float64, and plain floats in the dict."""
+    _, params, x, lam, y = problem
+    params = tuple(Layer(*(None if p is None else p.astype(np.float32) for p in layer)) for layer in params)
+    x = x.astype(np.float32)
+    exact = tuple(Layer(*(None if p is None else p.astype(float) for p in layer)) for layer in params)
+    expected = slow_parameter_loss(exact, x.astype(float), lam, y)
+
+    def total_of_residual(params, x, lam, y):
+        return losses.residual(params, x, lam, y)["total"]
+
+    def number_of_plain_floats(params, x, lam, y):
+        found = losses.residual(params, x, lam, y)
+        return {
+            name: sum(type(v) is float for v in (one if name == "per_layer" else [one])) for name, one in found.items()
+        }
+
+    agree(total_of_residual, params, x, lam, y, expected=expected)
+    counts = {"total": 1, "relative": 1, "per_layer": len(params), "zero_lambda": 1}
+    agree(number_of_plain_floats, params, x, lam, y, expected=counts)
 
 
 @given(NUMBERS, st.floats(0.01, 2))
@@ -295,6 +371,11 @@ def test_margin_loss(phi, seed):
     agree(losses.margin_loss, phi, y, expected=expected(phi))
     agree(derivative_of_margin_loss, phi, y, expected=slope(expected, phi, way), rtol=1e-4, atol=1e-5)
 
+    def bits_of_the_derivative(phi, y):
+        return grad(losses.margin_loss)(phi, y).dtype.itemsize * 8
+
+    agree(bits_of_the_derivative, phi.astype(np.float32), y.astype(np.float32), expected=32)
+
 
 SETTINGS = {"alpha": 20.0, "lam_min": 0.5, "lr_x": 0.01, "lr_lam": 0.002, "momentum": 0.9, "iterations": 4}
 
@@ -317,22 +398,22 @@ def attack(seed, after=None, **settings):
     return params, x, y, rec
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_sgd(seed):
-    r"""PyTorch's rule, v ← 0.9 v + ∇ and x ← x − lr v, step by step; λ is drawn from U(0, 1)."""
-    params, x, y, _ = attack(seed)
-    lam, velocity, terms = np.random.default_rng(seed).uniform(0, 1, 2), [0, 0], []
-    for _ in range(4):
-        terms.append(losses.total_loss(params, x, lam, y, 20.0, 0.5))
-        gradients = [grad(losses.total_loss, which)(params, x, lam, y, 20.0, 0.5) for which in (1, 2)]
-        velocity = [0.9 * v + g for v, g in zip(velocity, gradients, strict=True)]
-        x, lam = x - 0.01 * velocity[0], lam - 0.002 * velocity[1]
+def test_sgd():
+    r"""PyTorch's rule, v ← 0.9 v + ∇ and x ← x − lr v, one step more each time; λ is drawn from U(0, 1)."""
 
-    def x_lam_and_loss_after_four_steps_of_sgd(seed):
-        rec = attack(seed)[-1]
-        return rec.x, rec.lam, sum(rec.history.values())
+    def x_lam_and_losses_of_sgd(seed, iterations):
+        rec = attack(seed, iterations=iterations)[-1]
+        return {"x": rec.x, "lam": rec.lam, "losses": sum(rec.history.values())}
 
-    agree(x_lam_and_loss_after_four_steps_of_sgd, seed, expected=(x, lam, np.array(terms)))
+    for seed in range(5):
+        params, x, y, _ = attack(seed)
+        lam, velocity, terms = np.random.default_rng(seed).uniform(0, 1, 2), [0, 0], []
+        for steps in range(1, 5):
+            terms.append(losses.total_loss(params, x, lam, y, 20.0, 0.5))
+            gradients = [grad(losses.total_loss, which)(params, x, lam, y, 20.0, 0.5) for which in (1, 2)]
+            velocity = [0.9 * v + g for v, g in zip(velocity, gradients, strict=True)]
+            x, lam = x - 0.01 * velocity[0], lam - 0.002 * velocity[1]
+            agree(x_lam_and_losses_of_sgd, seed, steps, expected={"x": x, "lam": lam, "losses": np.array(terms)})
 
 
 def test_sgd_keeps_the_best_at_ctrl_c():
@@ -363,6 +444,17 @@ def test_span(seed, fan_out, d, k):
 
     expected = (np.eye(count), np.sqrt(s * s.sum() / (s @ s)))
     agree(cosines_and_scale, weight, k, expected=expected, rtol=1e-6, atol=1e-6)
+
+
+@st.composite
+def image_pairs(draw):
+    r"""Images (n, c, h, w) and (m, c, h, w); a channel may be constant. By a seed, which is quick to shrink."""
+    rng, shape = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.tuples(*[st.integers(2, 4)] * 2))
+    c, counts = draw(st.integers(1, 3)), draw(st.tuples(*[st.integers(1, 3)] * 2))
+    a, b = (rng.integers(0, 21, (count, c, *shape)) / 20 for count in counts)
+    if draw(st.booleans()):
+        a[0, 0] = a[0, 0, 0, 0]
+    return a, b
 
 
 @given(image_pairs())

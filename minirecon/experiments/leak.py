@@ -1,0 +1,170 @@
+r"""Train more, leak less? Reconstruction quality against log L, how far the network was trained.
+
+The theory (paper, section 3) is about infinite training. Does the attack profit from more of it?
+"""
+
+import numpy as np
+
+from .. import attack, checkpoint, datasets, kkt, metrics, mlp, plots
+from ..figures import BLACK, GREEN
+from ..train import train
+from . import whole
+
+PRESET = {
+    "cases": ["mnist", "cifar10"],
+    "n": 20,
+    "hidden": [1000, 1000],
+    "levels": [-2.0, -5.0, -15.0, -40.0, -100.0],
+    "nets": 3,
+    "attacks": 2,
+    "m": 40,
+    "iterations": 300,
+}
+QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks": 1}
+WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
+RANGE = 0.7, 1.6  # of the "moved" attack, times the mean λ: the default range on the paper's networks, about
+KEYS = ("ncc", "ssim", "over", "start_ncc", "start_ssim", "unseen_ncc", "unseen_ssim")
+
+
+def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
+    r"""Train `nets` networks a case to each log L of `levels`, the same ones further, and attack each in two ways.
+
+    "fixed" is the attack with its defaults, and not told n; it is made with `attacks` seeds. λ shrinks as the network
+    grows, and may leave its fixed range: "moved" is a control in which the range goes along, for which γ, the median
+    margin, is taken from the training set.
+
+    Returns a dict: arrays (cases, nets, levels) of what the network is like, and (cases, ways, nets, levels, attacks)
+    of medians over the training images, and `over`, how many of them have an NCC above 0.9.
+    """
+    arrays = {key: np.zeros((len(cases), len(WAYS), nets, len(levels), attacks)) for key in KEYS}
+    net_keys = ("log10_time", "log_loss", "cosine", "effective", "mean_lam")
+    arrays |= {key: np.zeros((len(cases), nets, len(levels))) for key in net_keys}
+    for c, case in enumerate(cases):
+        data = datasets.load_dataset(case, n)
+        for net in range(nets):
+            params, time = None, 0.0  # None: initial weights of the seed; later the same network goes on
+            for level, target in enumerate(levels):
+                options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
+                params, history, _ = whole(train(data, hidden, seed + net, **options))
+                time += history["time"][-1]
+                lam = kkt.multipliers(checkpoint.cast(params, float), data.x, data.y)
+                # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean
+                mean_lam = mlp.square_norm(params[:1]) / history["median_margin"][-1]
+                effective = lam.sum() ** 2 / np.sum(lam**2)
+                values = (np.log10(time), history["log_loss"][-1], history["alignment"][-1][0], effective, mean_lam)
+                for key, value in zip(net_keys, values, strict=True):
+                    arrays[key][c, net, level] = value
+                ranges = {}, dict(zip(("lam_min", "lam_max"), (float(mean_lam * r) for r in RANGE), strict=True))
+                for way, settings in enumerate(ranges):
+                    for k in range(attacks):
+                        options = {"progress": progress, "iterations": iterations, **settings}
+                        rec = whole(attack.reconstruct(params, m, seed=seed + k, **options))
+                        for key, value in medians(metrics.score(rec, data)).items():
+                            arrays[key][c, way, net, level, k] = value
+    arrays = {key: values.astype(np.float32) for key, values in arrays.items()}
+    return {"cases": cases, "n": n, "m": m, "iterations": iterations, "levels": levels, **arrays}
+
+
+def medians(score):
+    r"""What `KEYS` names, of a Score."""
+    each = {"": score, "start_": score.null["start"], "unseen_": score.null["unseen"]}
+    found = {prefix + key: np.median(getattr(s, key)) for prefix, s in each.items() for key in ("ncc", "ssim")}
+    return found | {"over": np.sum(score.ncc > 0.9)}
+
+
+def draw(data):
+    r"""For each case NCC and SSIM, mean and range over nets and attacks, and what the theory says of the nets."""
+    cases = data["cases"].tolist()
+    title = f"Train more, leak less? {data['n']} samples; points: mean over seeds, bars: smallest and largest"
+    figure, every = plots.panels(3 * len(cases), title)
+    progress = -data["levels"]
+    for c, case in enumerate(cases):
+        quality, similarity, theory = every[3 * c : 3 * c + 3]
+        for axes, key in ((quality, "ncc"), (similarity, "ssim")):
+            for way, (label, (colour, style, marker)) in enumerate(zip(WAYS.values(), plots.LINES, strict=False)):
+                low, mean, high = spread(data[key][c, way])
+                shift = 0.97 if way == 0 else 1.03  # lest one bar hides the other
+                axes.errorbar(
+                    progress * shift, mean, [mean - low, high - mean], color=colour, linestyle=style, marker=marker,
+                    markersize=5, capsize=3, label=label,
+                )  # fmt: skip
+            for kind, label, style in (("start", "the attack's start", ":"), ("unseen", "unseen images", "-.")):
+                null = spread(data[f"{kind}_{key}"][c, 0])[1]
+                axes.plot(progress, null, linestyle=style, color=BLACK, linewidth=1, label=f"null: {label}")
+            axes.set(ylim=(0, 1), ylabel=f"median {key.upper()} of the {data['n']} images")
+        for values, label, (colour, style, marker) in (
+            (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", (GREEN, "-", "^")),
+            (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)", (BLACK, "--", "D")),
+            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", plots.LINES[1]),
+        ):
+            theory.plot(
+                progress, values.mean(axis=0), linestyle=style, marker=marker, color=colour, markersize=5, label=label
+            )
+        theory.set(ylim=(0, 1.5), ylabel="value")
+        for axes, what in ((quality, "NCC"), (similarity, "SSIM"), (theory, "the networks")):
+            axes.set(xscale="log", xlabel="−log L: more training to the right")
+            axes.set_xticks(progress, [f"{value:g}" for value in progress])
+            axes.minorticks_off()
+            axes.set_title(f"{case}: {what}", fontsize=10)
+            axes.legend(fontsize=7)
+    return figure
+
+
+def spread(values):
+    r"""Smallest, mean and largest over the nets and attacks of values (nets, levels, attacks): (3, levels)."""
+    seeds = np.moveaxis(values.astype(float), 1, -1).reshape(-1, values.shape[1])
+    return np.array([seeds.min(axis=0), seeds.mean(axis=0), seeds.max(axis=0)])
+
+
+def numbers(data):
+    r"""For each case and way, at each level: smallest, mean and largest over the seeds; nulls; the networks."""
+    result = {"levels": data["levels"].tolist()}
+    for c, case in enumerate(data["cases"].tolist()):
+        ways = {}
+        for way, name in enumerate(WAYS):
+            ncc = data["ncc"][c, way]
+            ways[name] = {key: np.round(spread(data[key][c, way]), 4).tolist() for key in ("ncc", "ssim", "over")}
+            ways[name]["seeds"] = int(ncc[:, 0].size)
+            ways[name]["lower_at_the_end"] = int(np.sum(ncc[:, -1] < ncc[:, 0]))
+        nulls = {key: np.round(spread(data[key][c, 0])[1], 4).tolist() for key in KEYS[3:]}
+        nets = {key: data[key][c].mean(axis=0).tolist() for key in ("log10_time", "cosine", "effective", "mean_lam")}
+        result[case] = {**ways, "null": nulls, "nets": nets}
+    return result
+
+
+def caption(data):
+    r"""What the figure shows."""
+    got, tables, ends = numbers(data), [], []
+    for case in data["cases"].tolist():
+        lines = [f"| {case}: log L | T | NCC, fixed | NCC, moved | over 0.9 | null | cosine |", "|---" * 7 + "|"]
+        ways, nets, null = [got[case][way] for way in WAYS], got[case]["nets"], got[case]["null"]["start_ncc"]
+        for i, level in enumerate(data["levels"]):
+            ranges = ["{1:.2f} ({0:.2f}–{2:.2f})".format(*(row[i] for row in way["ncc"])) for way in ways]
+            over = ", ".join(f"{way['over'][1][i]:.0f}" for way in ways)
+            time = f"10^{nets['log10_time'][i]:.0f}"
+            cells = f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"
+            lines.append(f"| {' | '.join(cells)} |")
+        tables.append("\n".join(lines))
+        counts = " and ".join(f"{way['lower_at_the_end']} of {way['seeds']}" for way in ways)
+        ends.append(f"on {case} in {counts}")
+    return TEXT.format(
+        n=data["n"], m=data["m"], iterations=data["iterations"], tables="\n\n".join(tables), ends="; ".join(ends)
+    )
+
+
+TEXT = """
+Networks were trained on {n} images to growing −log L, the same ones further and further, and attacked at each stage,
+with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point
+is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ
+(on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that
+it takes γ, the median margin, from the training set.
+
+{tables}
+
+NCC is the median over the images, its mean (and range) over the seeds; "over 0.9" says how many images, on average,
+have more than that, for both ways; the null is the attack's start; the cosine is that of θ¹ and −∂L/∂θ¹, 1 at a KKT
+point. How many of the seeds have a lower NCC at the last log L than at the first, with the fixed and with the moved
+range: {ends}.
+
+TEXT
+"""
