@@ -1,8 +1,5 @@
 r"""Baselines, membership, splits, colours and losses: that the figures say what the package measures."""
 
-import json
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -10,55 +7,17 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from sklearn.metrics import roc_auc_score, roc_curve
 from strategies import nearest_kink, problems, slow_forward, slow_gradient, slow_parameter_loss
+from tiny import SEED, saved
 
-from minirecon import attack, baselines, checkpoint, datasets, experiments, figures, kkt, metrics
+from minirecon import attack, baselines, checkpoint, datasets, experiments, kkt, metrics
 from minirecon.experiments import colours, losses, membership, nonunique
-
-TINY = {
-    "baselines": {"cases": ["mnist"], "m": 20, "samples": None, "iterations": 3, "inversion_iterations": 3},
-    "membership": {"cases": ["mnist", "cifar10"], "sizes": [20, 20], "draws": 2},
-    "nonunique": {"count": 2, "points": 4},
-    "colours": {"m": 4, "iterations": 2, "seeds": 2},
-    "losses": {"m": 10, "sgd": [1, 4], "lbfgs": [2, 3]},
-}
-SEED = 3
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    r"""`saved(name)`: what a tiny version of the experiment left on disk."""
-    folder = tmp_path_factory.mktemp("experiments")
-
-    def data(name):
-        path = folder / f"{name}.npz"
-        if not path.exists():
-            settings = {**experiments.settings(name), **TINY[name]}
-            np.savez_compressed(path, **experiments.load(name).run(SEED, False, **settings))
-        with np.load(path) as archive:
-            return dict(archive)
-
-    return data
 
 
 def shipped(name):
     return checkpoint.cast(checkpoint.load(datasets.data_file(name)), float)
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_all_is_made_from_the_file_alone(name, saved, tmp_path):
-    module, data = experiments.load(name), saved(name)
-    assert set(experiments.settings(name, quick=True)) == set(module.PRESET)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a glyph that the font lacks, a layout that does not fit
-        figures.save(module.draw(data), tmp_path / "figure.png")
-    numbers = module.numbers(data)
-    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
-    text = module.caption(data)
-    assert "nan" not in text
-    assert "paper" in text
-
-
-def test_baselines_report_what_metrics_measures(saved):
+def test_baselines_report_what_metrics_measures():
     data, got = saved("baselines"), experiments.load("baselines").numbers(saved("baselines"))["mnist"]
     truth, params = datasets.load_dataset("mnist", 20), shipped("mnist-n20.pth")
     rows = metrics.score(baselines.first_layer(params), truth)
@@ -92,7 +51,7 @@ def test_area_and_curve_are_those_of_scikit_learn(rows):
     np.testing.assert_allclose(area, np.mean(pairs))  # Mann and Whitney's
 
 
-def test_membership_scores_a_pool_of_both_kinds(saved):
+def test_membership_scores_a_pool_of_both_kinds():
     data, truth, params = saved("membership"), datasets.load_dataset("mnist", 20), shipped("mnist-n20.pth")
     x, y, member = membership.pool(truth, np.random.default_rng(SEED))
     np.testing.assert_array_equal(member, data["member_0"])
@@ -169,7 +128,7 @@ def test_jacobian_and_kink_of_the_hidden_units(problem):
     assert any((np.sign(hidden(side * t)) != np.sign(z)).any() for side in (-1.001, 1.001))
 
 
-def test_split_digits_keep_their_pattern_while_the_pictures_change(saved):
+def test_split_digits_keep_their_pattern_while_the_pictures_change():
     data, params, truth = saved("nonunique"), shipped("mnist-n20.pth"), datasets.load_dataset("mnist", 20)
     got = nonunique.numbers(data)
     assert got["within_pattern"] <= 1e-12
@@ -203,7 +162,7 @@ def test_nearest_two_images_are_of_one_label():
     assert (i, j) == min(gaps, key=gaps.get)
 
 
-def test_colours_of_the_trained_and_of_an_untrained_net(saved):
+def test_colours_of_the_trained_and_of_an_untrained_net():
     data, truth = saved("colours"), datasets.load_dataset("colours", 20)
     options = {"iterations": 2, "alpha": 500.0, "upper_weight": 1.0}
     for k in range(2):
@@ -239,7 +198,7 @@ def test_losses_are_measured_from_the_formulas(problem):
     np.testing.assert_allclose(got[-1], np.mean((margin / np.sqrt(np.mean(margin**2)) - 1) ** 2), atol=1e-9)
 
 
-def test_losses_of_both_attacks_on_the_way(saved):
+def test_losses_of_both_attacks_on_the_way():
     data, truth, params = saved("losses"), datasets.load_dataset("mnist", 20), shipped("mnist-n20.pth")
     weights = checkpoint.load(datasets.data_file("mnist-n20.pth"))
     for name, iterations in (("sgd", 4), ("lbfgs", 3)):
