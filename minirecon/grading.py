@@ -129,6 +129,9 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False):
     """
     tasks, _ = load_tasks(root)
     chosen = [task for task in tasks if assignment is None or task.id.split(".")[0] == str(assignment)]
+    for name, value in (("jobs", 1 if jobs is None else jobs), ("seconds", seconds)):
+        if not value > 0:
+            raise ValueError(f"{name} = {value}: expected a positive number")
     if not chosen:
         raise ValueError(f"assignment {assignment}: expected one of {', '.join(sorted({t.id[0] for t in tasks}))}")
     check_solved(root, chosen)

@@ -57,7 +57,7 @@ def hard_margin(x, y, bias=True):
         raise ValueError(
             f"labels {np.unique(y).tolist()} of shape {y.shape}; expected −1 or +1 for each of {len(x)} samples"
         )
-    size = np.abs(x).max()  # NNLS judges what is zero by absolute size
+    size = np.abs(x).max() or 1.0  # NNLS judges what is zero by absolute size
     features = np.column_stack([x / size, np.full(len(x), CONSTANT)]) if bias else x / size
     e = np.vstack([(y[:, None] * features).T, np.ones(len(x))])  # (d + 2, n)
     f = np.zeros(len(e))

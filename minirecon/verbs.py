@@ -153,8 +153,10 @@ def kkt(args):
         run.draw("kkt", plots.kkt(report, data.name))
         print("\n" + tables.kkt(report))
         print("This uses the true training set: a test of the theory, not part of the attack.")
-        numbers = ("gamma", "residual", "slackness", "sum_lam", "euler", "euler_per_layer", "cosine")
-        run.finish(n=args.n, **{name: getattr(report, name) for name in numbers})
+        found = {
+            name: value.tolist() if hasattr(value, "tolist") else value for name, value in report._asdict().items()
+        }
+        run.finish(n=args.n, **{name: value for name, value in found.items() if name != "late"})
 
 
 def convert(args):

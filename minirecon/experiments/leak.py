@@ -170,7 +170,7 @@ Networks were trained on {n} images to growing −log L, the same ones further a
 with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point
 is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ
 (on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that
-it takes γ, the median margin, from the training set.
+it takes the median margin, in place of γ, from the training set.
 
 {tables}
 

@@ -34,8 +34,9 @@ def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, 
                 score = metrics.score(whole(attack.reconstruct(params, m, seed=seed, **options)), data)
                 sgd[i, j] = _numbers(score)
                 null = np.array([_numbers(each) for each in score.null.values()])
-            except ValueError:  # the loss is no longer finite
-                pass
+            except ValueError as error:
+                if "finite" not in str(error):  # it diverged: the loss is no longer finite
+                    raise
             bar.update()
         for j, alpha in enumerate(lbfgs_alphas):
             rec = whole(attack.reconstruct(params, m, seed=seed, iterations=lbfgs_iterations, alpha=alpha))
