@@ -165,6 +165,7 @@ ten best images and of all, panel by panel:
 **The attack finds the images on the margin.** {near} of the {len(panels)} panels have a negative ρ for SSIM. The
 fairer of the two nulls is the second: what the same candidates reach for images that were not trained on. Real images
 as candidates do well by this SSIM, the better the more there are, and leak nothing.
+
 {AT_FULL_SIZE.strip() if set(PUBLISHED) <= set(data["n"].tolist()) else ""}
 """
 
