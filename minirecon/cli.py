@@ -95,7 +95,9 @@ def _parser():
     sub.add_argument("--n", **count)
 
     sub = verb("figure", gallery.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
-    sub.add_argument("name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join(experiments.NAMES))
+    sub.add_argument(
+        "name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join([*experiments.NAMES, "all"])
+    )
     sub.add_argument("--quick", action="store_true", help="a smaller version, in under two minutes")
 
     sub = verb("convert", verbs.convert, "write weights in another format")

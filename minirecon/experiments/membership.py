@@ -132,8 +132,8 @@ def caption(data):
         said.append(
             f"{net['case']}, n = {net['n']}: {relation} the output alone ({ours[0]:.3f} against {trivial[0]:.3f});\n"
             f"λ is above 0 for {net['training_above_0']:.0%} of the training images and {net['unseen_above_0']:.0%} of "
-            f"the unseen ones, of which\n{net['unseen_correct']:.0%} are classified correctly. Where 5 % of the unseen "
-            f"images pass for members, λ finds {net['found_at_5_percent']:.0%} of the members."
+            f"the unseen ones;\nof all unseen ones {net['unseen_correct']:.0%} are classified correctly. Where 5 % of "
+            f"them pass for members, λ finds {net['found_at_5_percent']:.0%} of the members."
         )
     table, said = "\n".join(lines), "\n".join(said)
     return f"""
@@ -146,9 +146,8 @@ ROC curve, mean (range) of {got["draws"]} pools with other unseen images; 0.5 is
 {said}
 
 No score knows who is a member; "median" is that of the pool. λ needs the weights and the rest of the pool, the
-others the output alone. Where λ is 0, it cannot rank, and there the margin, which drops what is misclassified,
-does better. The pool holds **all** the training images: one that lacks some of them explains the weights less
-well. The idea is later than the paper (Golbari et al. 2025), which shows no such figure. At n = 500 a net
-trained for a finite time is far from a KKT point, and λ tells members from others only a little, above all
-those at the margin.
+others the output alone. Where λ is 0, it cannot rank. The pool holds **all** the training images: one that lacks
+some of them explains the weights less well. The idea is later than the paper (Golbari et al. 2025), which shows no
+such figure. At n = 500 a net trained for a finite time is far from a KKT point, and λ tells members from others only
+a little, above all those at the margin.
 """
