@@ -163,8 +163,6 @@ def site(out, paths=None):
     light, dark = (HtmlFormatter(style=theme, nobackground=True).get_style_defs(".code") for theme in THEMES)
     style = (DOCS / "style.css").read_text(encoding="utf-8")
     built.files[Path("style.css")] = f"{style}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
-    if out.is_file():
-        raise DocsError(f"{out}: is a file; expected a folder for the site")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
         for name, content in built.files.items():

@@ -153,10 +153,8 @@ def kkt(args):
         run.draw("kkt", plots.kkt(report, data.name))
         print("\n" + tables.kkt(report))
         print("This uses the true training set: a test of the theory, not part of the attack.")
-        found = {
-            name: value.tolist() if hasattr(value, "tolist") else value for name, value in report._asdict().items()
-        }
-        run.finish(n=args.n, **{name: value for name, value in found.items() if name != "late"})
+        arrays = {name: getattr(report, name).tolist() for name in ("margin", "lam", "late")}
+        run.finish(n=args.n, **{**report._asdict(), **arrays})
 
 
 def convert(args):

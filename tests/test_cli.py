@@ -111,7 +111,7 @@ def test_kkt(weights, anywhere, capsys):
     result = results(anywhere / "out")
     assert set(result) == {
         *DESIGN_KEYS, "n", "gamma", "residual", "slackness", "sum_lam", "euler", "euler_per_layer", "cosine",
-        "margin", "lam",
+        "margin", "lam", "late",
     }  # fmt: skip
     assert {name: set(part) for name, part in result["residual"].items()} == dict.fromkeys(
         ("zero", "late", "best", "signed"), RESIDUAL_KEYS

@@ -65,7 +65,7 @@ def test_fig4_reports_what_metrics_measures():
         params = train(truth, hidden, SEED, target_time=50.0, hidden_biases=biases).params
         phi = mlp.forward(params, truth.x)[0]
         np.testing.assert_allclose(fig4.split(data, "phi")[i], phi, rtol=1e-4)
-        rec = attack.reconstruct(params, min(2 * n, 8), seed=SEED, iterations=5)
+        rec = attack.reconstruct(params, min(2 * n, 10), seed=SEED, iterations=5)
         result = metrics.score(rec, truth)
         np.testing.assert_allclose(fig4.split(data, "ssim")[i], result.ssim, rtol=1e-5)
         np.testing.assert_allclose(fig4.split(data, "unseen")[i], result.null["unseen"].ssim, rtol=1e-5)
@@ -111,3 +111,32 @@ def test_leak_trains_the_same_networks_further_and_attacks_them():
 def test_leak_spread():
     values = np.arange(12.0).reshape(2, 3, 2)  # (nets, levels, attacks)
     np.testing.assert_array_equal(leak.spread(values), [[0, 2, 4], [3.5, 5.5, 7.5], [7, 9, 11]])
+
+
+def test_leak_medians_and_counts():
+    def scored(ncc, null=None):
+        return metrics.Score(np.zeros(4, int), np.zeros((4, 1)), np.array(ncc), np.array(ncc) / 2, null)
+
+    got = leak.medians(
+        scored([0.1, 0.91, 0.92, 0.99], {"start": scored([0, 0.2, 0.4, 1]), "unseen": scored([0.7] * 4)})
+    )
+    expected = {"ncc": 0.915, "ssim": 0.4575, "over": 3, "start_ncc": 0.3, "start_ssim": 0.15, "unseen_ncc": 0.7}
+    assert got == pytest.approx({**expected, "unseen_ssim": 0.35})
+    assert set(got) == set(leak.KEYS)
+
+
+def test_leak_counts_the_seeds_that_end_lower():
+    data = {**saved("leak")}
+    data["ncc"] = np.zeros((1, 2, 2, 3, 2))
+    data["ncc"][0, :, :, 0] = 0.5
+    data["ncc"][0, 0, :, -1] = [[0.4, 0.6], [0.3, 0.2]]
+    data["ncc"][0, 1, :, -1] = 0.5
+    got = leak.numbers(data)["mnist"]
+    assert (got["fixed"]["lower_at_the_end"], got["moved"]["lower_at_the_end"]) == (3, 0)
+    assert got["fixed"]["seeds"] == 4
+    assert "3 of 4 and 0 of 4" in leak.caption(data)
+    # the best is the first level, for both ways no worse at the end: then no verdict
+    assert "No clear answer" in leak.caption(data)
+    data["ncc"][0, 1, :, -1] = 0.4
+    assert "Train more, leak less: yes" in leak.caption(data)
+    assert "0.50 at log L = -0.5, 0.38 at the end" in leak.caption(data)

@@ -14,7 +14,7 @@ TINY = {
     "fig4": {
         "case": "mnist",
         "sizes": [4, 6], "hidden": [20, 20], "n": 4, "architectures": [[10], [20, 10, 5]], "target_time": 50.0,
-        "most": 8, "iterations": 5,
+        "most": 10, "iterations": 5,
     },
     "baselines": {"cases": ["mnist"], "m": 20, "samples": None, "iterations": 3, "inversion_iterations": 3},
     "membership": {"cases": ["mnist", "cifar10"], "sizes": [20, 20], "draws": 2},
