@@ -12,8 +12,7 @@ from . import whole
 
 PRESET = {
     "cases": ["mnist", "cifar10"], "n": 20, "hidden": [1000, 1000], "levels": [-2.0, -5.0, -15.0, -40.0, -100.0],
-    "nets": 3, "attacks": 2, "m": 40, "iterations": 300,
-}  # fmt: skip
+    "nets": 3, "attacks": 2, "m": 40, "iterations": 300}  # fmt: skip
 QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks": 1}
 WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
 RANGE = 0.7, 1.6  # of the "moved" attack, times the mean λ: the default range on the paper's networks, about
