@@ -159,6 +159,8 @@ def assemble(tensors, name="weights"):
 
 
 def _format(path):
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder; expected a file of weights, {ENDINGS}")
     form = {".npz": "npz", ".pth": "pth", ".pt": "pth", ".safetensors": "safetensors"}.get(path.suffix.lower())
     if form is None:
         raise CheckpointError(f"{path}: its ending {path.suffix!r} is none of weights; expected {ENDINGS}")

@@ -3,7 +3,7 @@ r"""The command line, `minirecon VERB`: its options, and its errors in one line;
 import argparse
 import sys
 
-from . import demos, experiments, gallery, verbs
+from . import course, demos, experiments, gallery, verbs
 from .attack import SETTINGS
 from .checkpoint import ENDINGS
 
@@ -11,21 +11,23 @@ CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, o
 
 
 def main(argv=None):
-    r"""Run one verb. Returns the exit status: 0; 2 with one line on standard error for bad input."""
+    r"""Run one verb. Returns the exit status: 0; 1 if `course check` found a mistake; 2 with one line for bad input."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Greek shows ? for θ, and the run goes on
     args = _parser().parse_args(argv)
     try:
-        args.run(args)
+        return args.run(args) or 0
     except (ValueError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"minirecon {args.verb}: {reason}", file=sys.stderr)
         return 2
+    except NotImplementedError as error:  # in a handout
+        print(f"minirecon {args.verb}: {error} is not written yet", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"minirecon {args.verb}: interrupted before there was a result", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser():
@@ -93,7 +95,9 @@ def _parser():
     sub.add_argument("--n", **count)
 
     sub = verb("figure", gallery.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
-    sub.add_argument("name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join(experiments.NAMES))
+    sub.add_argument(
+        "name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join([*experiments.NAMES, "all"])
+    )
     sub.add_argument("--quick", action="store_true", help="a smaller version, in under two minutes")
 
     sub = verb("convert", verbs.convert, "write weights in another format")
@@ -102,6 +106,25 @@ def _parser():
 
     sub = verb("inspect", verbs.inspect, "list what is in a weight file; runs and builds nothing")
     sub.add_argument("weights", metavar="FILE", help=ENDINGS)
+
+    sub = subparsers.add_parser("course", help="coursework: hand out, check, grade").add_subparsers(required=True)
+
+    def part(name, run, text, more=""):
+        each = sub.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
+        each.set_defaults(run=run)
+        return each
+
+    each = part("handout", course.write_handout, "write the students' copy of the package, with holes in it")
+    each.add_argument("dir", metavar="DIR", help="a new folder")
+    each = part("check", course.check, "try one task, and say what failed")
+    each.add_argument("task", metavar="TASK", help="its number, such as 1.2")
+    each.add_argument("--seconds", type=float, default=300, help="time limit (default %(default)g)")
+    each = part("grade", course.grade, "grade a submission, or a class", course.NO_SANDBOX)
+    each.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder of such folders")
+    each.add_argument("--assignment", type=int, metavar="N", help="grade its tasks alone (default: all)")
+    each.add_argument("--seconds", type=float, default=60, help="time limit of one task (default %(default)g)")
+    each.add_argument("--jobs", type=int, help="tasks at a time (default: one on each core)")
+    each.add_argument("--out", metavar="DIR", help="folder for grades.json, .csv (default minirecon-out/grades)")
     return parser
 
 

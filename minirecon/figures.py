@@ -99,6 +99,24 @@ def _points(score, data):
     return figure
 
 
+def image_rows(part, rows, shape, titles):
+    r"""Rows of images in a figure or a part of one: `rows` a dict of label -> (c, d) in [0, 1], `titles` likewise.
+
+    A row without titles has none; one that is shorter than the others is filled up with nothing.
+    """
+    columns = max(map(len, rows.values()))
+    grid = part.subplots(len(rows), columns, squeeze=False)
+    for (label, images), line in zip(rows.items(), grid, strict=True):
+        for place, axes in enumerate(line):
+            if place >= len(images):
+                axes.set_axis_off()
+                continue
+            show(axes, images[place], shape)
+            if label in titles:
+                axes.set_title(titles[label][place], fontsize=8, pad=3)
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+
+
 def candidates(x, y, lam, class_names=("−1", "+1")):
     r"""All candidates (at most 100), each stretched to [0, 1], the largest λ of each label first.
 

@@ -39,11 +39,18 @@ def make(name, out, seed, quick):
         run.draw(name, module.draw(data))
         caption = module.caption(data).strip()
         _write(run.out / f"{name}.md", caption + "\n")
-        for paragraph in caption.split("\n\n"):
-            is_table = paragraph.startswith("|")
-            print("\n" + (paragraph if is_table else textwrap.fill(paragraph.replace("\n", " "), 79)))
+        print(printed(caption))
         run.finish(name=name, numbers=module.numbers(data))
         _write(run.out / "README.md", page(run.out))
+
+
+def printed(caption):
+    r"""A caption for the terminal, 79 columns wide; a row of a table that is wider goes on in the next line."""
+    parts = []
+    for paragraph in caption.split("\n\n"):
+        rows = paragraph.splitlines() if paragraph.startswith("|") else [" ".join(paragraph.split())]
+        parts.append("\n".join(textwrap.fill(row, 79, subsequent_indent="    " * (len(rows) > 1)) for row in rows))
+    return "\n" + "\n\n".join(parts)
 
 
 def page(folder):

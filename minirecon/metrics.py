@@ -82,7 +82,7 @@ def ssim(a, b):
     A 3×3 Gaussian window, σ = 1.5, reflecting border; C₁ = 0.01², C₂ = 0.03²; averaged over pixels and
     channels. **Not comparable with the usual 11×11 SSIM.**
 
-    Raises ValueError for shapes that differ or images smaller than 2×2.
+    Raises ValueError, which names the shapes as in `ncc`, unless these are the same, four axes, and at least 2 × 2.
     Source: Wang, Bovik, Sheikh and Simoncelli 2004, equation (13); the window of the authors' code.
     """
     from scipy.ndimage import correlate1d  # imported here: `minirecon --help` need not wait for SciPy

@@ -79,6 +79,8 @@ def square_norm(layers):
 def gate(z, alpha=None):
     r"""Derivative of the (modified) ReLU: 1[z > 0] for `alpha` None, else σ(αz).
 
+    Of z's shape and type: float32 stays float32.
+
     σ(αz) is itself differentiated: ∇_θ Φ contains the gates, and the derivative of the step 1[z > 0] is
     zero almost everywhere, so that x would never learn which units should be on.
 

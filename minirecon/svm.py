@@ -57,7 +57,7 @@ def hard_margin(x, y, bias=True):
         raise ValueError(
             f"labels {np.unique(y).tolist()} of shape {y.shape}; expected −1 or +1 for each of {len(x)} samples"
         )
-    size = np.abs(x).max()  # NNLS judges what is zero by absolute size
+    size = np.abs(x).max() or 1.0  # NNLS judges what is zero by absolute size
     features = np.column_stack([x / size, np.full(len(x), CONSTANT)]) if bias else x / size
     e = np.vstack([(y[:, None] * features).T, np.ones(len(x))])  # (d + 2, n)
     f = np.zeros(len(e))
@@ -72,7 +72,7 @@ def hard_margin(x, y, bias=True):
     return w, float(lam @ (y - x @ w) / lam.sum()) if bias else 0.0, lam
 
 
-def linear_network(x, y, rng, width=100, target_log_loss=-40.0):
+def linear_network(x, y, rng, width=100, target_log_loss=-40.0, max_steps=100_000):
     r"""Train Φ = W²W¹x, no ReLU and no bias, in log-loss time; W²W¹ turns towards the w of `hard_margin`.
 
     Parameters
@@ -80,15 +80,20 @@ def linear_network(x, y, rng, width=100, target_log_loss=-40.0):
     x : (n, d);  y : (n,);  rng : numpy.random.Generator
     width : int, hidden units
     target_log_loss : log L to stop at
+    max_steps : int, in which it has to be reached
 
     Returns
     -------
     tuple of two Layers, (width, d) and (1, width)
 
+    Raises
+    ------
+    ValueError : the target is not reached, as when no hyperplane through 0 separates the samples
+
     Source: Ji and Telgarsky 2019, "Gradient descent aligns the layers of deep linear networks", arXiv 1810.02032.
     """
     w1, w2 = 1e-4 * rng.standard_normal((width, x.shape[1])), rng.uniform(-1, 1, (1, width)) / width**0.5
-    while True:
+    for _ in range(max_steps):
         log_loss, weights = log_logistic_loss(y * (x @ w1.T @ w2.T)[:, 0])
         if log_loss <= target_log_loss:
             return Layer(w1), Layer(w2)
@@ -96,3 +101,6 @@ def linear_network(x, y, rng, width=100, target_log_loss=-40.0):
         by_w1, by_w2 = w2.T * s, (w1 @ s)[None]  # (width, d), (1, width)
         lr = flow_step((Layer(w1), Layer(w2)), (Layer(by_w1), Layer(by_w2)), log_loss)
         w1, w2 = w1 + lr * np.exp(log_loss) * by_w1, w2 + lr * np.exp(log_loss) * by_w2
+    raise ValueError(
+        f"log L is {log_loss:.3g} after {max_steps} steps; expected {target_log_loss}, or separable samples"
+    )

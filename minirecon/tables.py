@@ -1,5 +1,7 @@
 r"""Tables that the command line prints, 79 columns wide: scores (paper, section 5), KKT conditions (section 3)."""
 
+import textwrap
+
 NULLS = {
     "mean_image": "mean image",
     "start": "the attack's start",
@@ -46,11 +48,11 @@ def kkt(report):
     norms = residual["zero"]["per_layer"]
     lines = ["stationarity: ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖², in all, relative to ‖θ‖², and by layer"]
     for name, label in ROWS.items():
-        parts = "".join(f"{part:10.4g}" for part in residual[name]["per_layer"])
-        lines.append(f"  {label:24}{residual[name]['total']:10.4g}{residual[name]['relative']:8.1%}  {parts}")
+        whole = f"  {label:24}{residual[name]['total']:10.4g}{residual[name]['relative']:8.1%}  "
+        lines += _by_layer(whole, [f"{part:10.4g}" for part in residual[name]["per_layer"]])
     explained = [1 - part / norm for part, norm in zip(residual["best"]["per_layer"], norms, strict=True)]
     lines += [
-        f"  {'explained at best':24}{'':18}  " + "".join(f"{share:10.1%}" for share in explained),
+        *_by_layer(f"  {'explained at best':44}", [f"{share:10.1%}" for share in explained]),
         "  What a layer keeps of its random start, no sum over samples explains.",
         f"primal feasibility: margins yΦ(x) from γ = {report.gamma:.4g} to {report.margin.max():.4g}",
         f"dual feasibility: λ ≥ 0; above 0 for {int((report.lam > 0).sum())} of {len(report.lam)} samples",
@@ -60,4 +62,10 @@ def kkt(report):
     ]
     if sums is not None:
         lines[-1] += f"; ‖θ‖²/(Lγ) = {report.euler:.4g}, of layers ‖θˡ‖²/γ = {', '.join(f'{s:.4g}' for s in sums)}"
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(line, 79, subsequent_indent="  ") if line[0] != " " else line for line in lines)
+
+
+def _by_layer(start, parts):
+    r"""Lines of 76 columns: a start of 46, and three layers in each."""
+    rows = ["".join(parts[at : at + 3]) for at in range(0, len(parts), 3)]
+    return [start + rows[0], *(f"{'':46}{row}" for row in rows[1:])]

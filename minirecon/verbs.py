@@ -153,8 +153,8 @@ def kkt(args):
         run.draw("kkt", plots.kkt(report, data.name))
         print("\n" + tables.kkt(report))
         print("This uses the true training set: a test of the theory, not part of the attack.")
-        numbers = ("gamma", "residual", "slackness", "sum_lam", "euler", "euler_per_layer", "cosine")
-        run.finish(n=args.n, **{name: getattr(report, name) for name in numbers})
+        arrays = {name: getattr(report, name).tolist() for name in ("margin", "lam", "late")}
+        run.finish(n=args.n, **{**report._asdict(), **arrays})
 
 
 def convert(args):

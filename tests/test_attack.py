@@ -72,6 +72,7 @@ def test_result(rec, params):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_history_is_the_loss_of_the_result(params, dtype):
+    params = (params[0]._replace(bias=params[0].bias + np.float32(0.1)), *params[1:])  # that it may be seen
     rec = reconstruct(params, m=6, iterations=20, span=784, upper_weight=0.25, margin_weight=2.0, dtype=dtype)
     assert rec.x.dtype == dtype
     alpha = attack.SETTINGS["lbfgs"]["alpha"]

@@ -1,55 +1,60 @@
 r"""Every figure: a tiny version of it runs, and the committed one is what its command makes of its data."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from tiny import SEED, TINY, saved
 
-from minirecon import cli, experiments, gallery
-from minirecon.experiments import fig2
+from minirecon import cli, experiments, figures, gallery, load, load_dataset, reconstruct, score
+from minirecon.datasets import data_file
+from minirecon.experiments import fig2, sweep
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
-TINY = {  # settings for a run of a second or two
-    "fig2": {"iterations": 3, "seeds": 1, "m": 10},
-    "training": {"n": 4, "target_time": 3.0, "gd_steps": 60},
-    "svm": {"n": 4, "width": 20, "log_losses": (-1.0, -3.0)},
-    "sweep": {
-        "rates": (0.01, 1e6),
-        "sgd_alphas": (15.0,),
-        "sgd_iterations": 20,
-        "lbfgs_alphas": (5.0, 50.0),
-        "lbfgs_iterations": 3,
-    },
-}
+RUN = ("fig2", "training", "svm", "sweep")  # by their command; the others from what `saved` has
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_all_is_made_from_the_file_alone(name, tmp_path):
+    module, data = experiments.load(name), saved(name)
+    assert set(experiments.settings(name, quick=True)) == set(module.PRESET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a glyph that the font lacks, a layout that does not fit
+        figures.save(module.draw(data), tmp_path / "figure.png")
+    numbers = module.numbers(data)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    text = module.caption(data)
+    assert all(len(line) < 80 for line in gallery.printed(text).splitlines())
+    assert gallery.printed(text).split() == text.split()
+    assert "nan" not in text
+    assert any(word in text for word in ("paper", "published", "authors"))  # where it differs
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_a_tiny_version_runs_and_all_is_drawn_from_the_saved_arrays(name, tmp_path, monkeypatch, capsys):
     module = experiments.load(name)
     monkeypatch.setattr(module, "QUICK", TINY[name])
-    assert cli.main(["figure", name, "--quick", "--seed", "3", "--out", str(tmp_path)]) == 0
+    assert cli.main(["figure", name, "--quick", "--seed", str(SEED), "--out", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
         *(f"{name}.{e}" for e in ("npz", "png", "md", "json")),
         "README.md",
     }
     record = json.loads((tmp_path / f"{name}.json").read_text())
-    assert record["seed"] == 3
+    assert record["seed"] == SEED
     assert record["config"] == json.loads(json.dumps({"name": name, "quick": True, **module.PRESET, **TINY[name]}))
     with np.load(tmp_path / f"{name}.npz") as archive:
         data = dict(archive)
     assert json.loads(json.dumps(module.numbers(data))) == record["numbers"]
     assert module.caption(data).strip() == (tmp_path / f"{name}.md").read_text().strip()
-    figure = module.draw(data)
-    FigureCanvasAgg(figure).draw()  # warnings are errors
-    assert figure.get_suptitle()
+    assert module.draw(data).get_suptitle()
     page = (tmp_path / "README.md").read_text()
     assert f"({name}.png)" in page
     assert module.caption(data).strip() in page
     out = capsys.readouterr().out.replace(str(tmp_path), "")
     assert all(len(line) < 80 for line in out.splitlines())
-    again = module.run(3, False, **{**module.PRESET, **TINY[name]})
+    again = saved(name)
     for key, value in again.items():  # the same seed, the same result
         np.testing.assert_array_equal(data[key], np.asarray(value))
 
@@ -90,7 +95,7 @@ def test_sorting_out_keeps_what_the_kkt_conditions_allow():
     ]
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", RUN)
 def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, capsys):
     r"""Ctrl-C during a training or an attack, which would keep what they have: no picture is made of that."""
     module = experiments.load(name)
@@ -100,6 +105,22 @@ def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, caps
     assert len(calls) >= 4
     assert not (tmp_path / "out").exists()
     assert "interrupted before there was a result" in capsys.readouterr().err
+
+
+def test_the_sweep_scores_each_setting_and_marks_what_diverged():
+    got = sweep.run(5, False, **{**sweep.PRESET, **TINY["sweep"], "rates": (1e6, 0.01)})
+    params, data = load(data_file("mnist-n20.pth")), load_dataset("mnist", 20)
+    sgd = reconstruct(params, 40, seed=5, optimizer="sgd", iterations=20, lr_x=0.01, alpha=15.0)
+    lbfgs = reconstruct(params, 40, seed=5, iterations=3, alpha=50.0)
+    for row, rec in ((got["sgd"][1, 0], sgd), (got["lbfgs"][1], lbfgs)):
+        each = score(rec, data)
+        assert row == pytest.approx([np.median(each.ncc), np.sort(each.ssim)[-10:].mean()])
+    assert np.isnan(got["sgd"][0]).all()
+    assert sweep.numbers(got)["sgd"]["diverged"] == 1
+    assert got["null"][0, 0] == 0  # the mean image has no contrast of its own
+    found = {**got, "sgd": np.array([[[0.5, 0.2]], [[0.46, 0.3]], [[0.4, 0.1]]]), "rates": np.array([1.0, 2.0, 3.0])}
+    numbers = sweep.numbers(found)["sgd"]
+    assert (numbers["within_a_tenth_of_the_best"], numbers["best_rate"], numbers["ncc_worst"]) == (2, 1.0, 0.4)
 
 
 def test_unknown_figures_are_refused(capsys):

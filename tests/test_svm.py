@@ -95,5 +95,7 @@ def test_errors_name_what_is_wrong():
         svm.hard_margin(line, np.array([1, -1, 1]))
     with pytest.raises(ValueError, match=r"no hyperplane separates the 2 samples"):
         svm.hard_margin(np.ones((2, 3)), np.array([1, -1]))
+    with pytest.raises(ValueError, match=r"log L is .* after 500 steps; expected -5.0, or separable samples"):
+        svm.linear_network(line, np.array([1, -1, 1]), np.random.default_rng(0), 3, -5.0, max_steps=500)
     with pytest.raises(ValueError, match=r"labels \[0.0, 1.0\] of shape \(3,\); expected −1 or \+1"):
         svm.hard_margin(line, np.array([0, 1, 1]))

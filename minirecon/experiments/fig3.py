@@ -135,7 +135,7 @@ def caption(data):
         tables.append("\n".join(lines))
         ours, chance = rows["attack"], rows["other"]
         counts.append(
-            f"* {case}: an NCC above 0.8 for {ours['ncc_over_0.8']} training images and {chance['ncc_over_0.8']} unseen; "
+            f"* {case}: NCC above 0.8, {ours['ncc_over_0.8']} training images and {chance['ncc_over_0.8']} unseen; "
             f"SSIM of the ten best {ours['top10']:.3f} and {chance['top10']:.3f}; "
             f"median NCC {ours['ncc']:.3f} and {chance['ncc']:.3f}"
         )
@@ -166,5 +166,5 @@ What does is the last row: the same candidates, held against unseen images inste
 {counts}
 
 What is above the second number is what the weights gave away. The median NCC is hardly above it: at this n the attack
-finds some of the images, those shown, and of the others little more than what images have in common.
+finds some of the images, the first of those shown, and of the others little more than what images have in common.
 """

@@ -11,15 +11,8 @@ from ..train import train
 from . import whole
 
 PRESET = {
-    "cases": ["mnist", "cifar10"],
-    "n": 20,
-    "hidden": [1000, 1000],
-    "levels": [-2.0, -5.0, -15.0, -40.0, -100.0],
-    "nets": 3,
-    "attacks": 2,
-    "m": 40,
-    "iterations": 300,
-}
+    "cases": ["mnist", "cifar10"], "n": 20, "hidden": [1000, 1000], "levels": [-2.0, -5.0, -15.0, -40.0, -100.0],
+    "nets": 3, "attacks": 2, "m": 40, "iterations": 300}  # fmt: skip
 QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks": 1}
 WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
 RANGE = 0.7, 1.6  # of the "moved" attack, times the mean λ: the default range on the paper's networks, about
@@ -170,7 +163,7 @@ Networks were trained on {n} images to growing −log L, the same ones further a
 with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point
 is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ
 (on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that
-it takes γ, the median margin, from the training set.
+it takes the median margin, in place of γ, from the training set.
 
 {tables}
 

@@ -89,13 +89,11 @@ def numbers(data):
         "support_vectors": int(np.sum(data["lam"] > 1e-6 * data["lam"].max())),
         "cosine": float(data["cosine"][-1]),
         "log_loss": float(data["log_losses"][-1]),
-        "linear_second_singular": float(data["linear"][1] / data["linear"][0]),
         "linear_directions": int(np.sum(data["linear"] > 2 * data["linear"][len(data["lam"])])),
         "relu_directions": int(np.sum(data["relu"] > 2 * data["relu"][len(data["lam"])])),
-        "noise": float(data["relu"][len(data["lam"])] / data["relu"][0]),
         "nearest_w": float(data["nearest"][0]),
         "nearest_relu": data["nearest"][2:].tolist(),
-        "in_span": float(np.median(data["in_span"])),
+        "in_span": [float(np.median(data["in_span"])), float(data["in_span"].min())],
     }
 
 
@@ -112,7 +110,8 @@ support vectors (|NCC| with the nearest training image {got["nearest_w"]:.2f}).
 
 A ReLU network with one hidden layer of the same width has {got["relu_directions"]} such directions; the {n}
 images less their mean span {n - 1}. Single rows are blends too (|NCC| {relu}), but each of other samples with
-other weights, and together they span the training set (median length of a training image within the span of the first
-{n}: {got["in_span"]:.3f}). The attack has {n} unknown images and enough equations. The paper has no such figure. It
+other weights, and together they span the training set (length of a training image within the span of the first
+{n}: median {got["in_span"][0]:.3f}, shortest {got["in_span"][1]:.3f}). The attack has {n} unknown images and enough
+equations. The paper has no such figure. It
 uses the true training set.
 """

@@ -6,8 +6,8 @@ r"""The numbers of docs/research.md on large training sets: `python tests/benchm
 2. n = 100: each setting at half and at twice its default, two starts each.
 
 Networks and runs are kept in the folder OUT (n500 or n500-quick) and not done again: the command can be cut short and
-given once more. With the attack's own number of iterations about 4 hours on one core, with 300 (--iterations 300) 1½;
---quick: 5 iterations and networks that are hardly trained, to see that it works, 2 minutes.
+given once more. With the attack's own number of iterations about 3 hours on one core, with --iterations 300 about
+70 minutes; --quick, about 2: 5 iterations and networks that are hardly trained, to see that it works.
 """
 
 import argparse
@@ -38,10 +38,14 @@ def line(out, name, values):
         file.write(json.dumps([name, values]) + "\n")
 
 
+def short(kind):
+    return kind.replace("seed ", "s")
+
+
 def network(out, case, n, kind, quick):
     r"""A trained network (kept in `out`) and its training set: `kind` "seed 0", "seed 1" or "next"."""
     data = next_images(case, n) if kind == "next" else mr.load_dataset(case, n)
-    path = out / f"{case}-n{n}-{kind.replace('seed ', 's')}.npz"
+    path = out / f"{case}-n{n}-{short(kind)}.npz"
     if not path.exists():
         seed = int(kind.removeprefix("seed ")) if kind != "next" else 0
         mr.save(mr.train(data, seed=seed, target_time=30 if quick else 1e4).params, path)
@@ -51,16 +55,22 @@ def network(out, case, n, kind, quick):
 def large(out, case, kind, runs, options, quick):
     r"""`runs` attacks on a network of n = 500: alone, pooled, beside the nulls."""
     params, data = network(out, case, 500, kind, quick)
-    rec = restarts.restarts(params, 100 if quick else 1000, runs, jobs=1, folder=out / f"{case}-{kind}", **options)
+    rec = restarts.restarts(
+        params, 100 if quick else 1000, runs, jobs=1, folder=out / f"{case}-{short(kind)}", **options
+    )
     for scaled in (False, True):
         x = rec.x / rec.x.std(axis=1, keepdims=True) * STD if scaled else rec.x
         single = np.array([five(metrics.score(rec._replace(x=x[rec.run == r], start=None), data)) for r in range(runs)])
         name = f"{case}, {kind}{f', std {STD}' if scaled else ''}"
-        for r, values in enumerate(single):
+        for r, values in enumerate(single.tolist()):
             line(out, f"{name}: run {r}", values)
         line(out, f"{name}: median of the first {min(runs, 5)}", np.median(single[:5], axis=0).tolist())
         score = metrics.score(rec._replace(x=x), data)
         line(out, f"{name}: {runs} pooled", five(score))
+    nearer = np.sum(score.ncc > score.null["unseen"].ncc)
+    over = [np.sum(each.ncc > 0.8) for each in (score, score.null["unseen"])]
+    text = f"nearer than any unseen image {nearer} of {len(data.x)}; over 0.8 {over[0]}, by unseen images {over[1]}"
+    line(out, f"{case}, {kind}: NCC of {runs} pooled", text)
     for null, each in score.null.items():
         line(out, f"{case}, {kind}: null, {null}", five(each))
     unseen = data.x_test / data.x_test.std(axis=1, keepdims=True) * STD

@@ -1,0 +1,134 @@
+r"""The runs behind the chapters' numbers: `python docs/runs.py [NAME …]` writes docs/runs/NAME.json; all in 4 minutes.
+
+Figures have runs of their own (`minirecon figure`). All attacks here are made with one BLAS thread.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+import minirecon as mr
+from minirecon import cli, datasets, metrics, mlp
+
+ATTACK = {"span": 20, "iterations": 300}  # as in the demo of MNIST, without the refinement
+SEEDS = (0, 1, 2)
+
+
+def demo(case):
+    r"""results.json of `minirecon demo CASE`."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        cli.main(["demo", case, "--out", folder])
+        return json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+
+
+def flow():
+    r"""The same training to T = 80 by plain gradient descent and in log-loss time; then to T = 10⁴ (chapter 3)."""
+    data, result = mr.load_dataset("mnist", n=20), {}
+    for name, method, target in (("gd", "gd", 80), ("flow", "flow", 80), ("paper", "flow", 1e4)):
+        start = time.process_time()
+        history = mr.train(data, hidden=(300, 300), seed=0, method=method, target_time=target).history
+        last = {key: np.asarray(values[-1]).tolist() for key, values in history.items()}
+        result[name] = last | {"cpu_seconds": time.process_time() - start}
+    return result
+
+
+def kkt_reports():
+    r"""kkt_report of the shipped networks at their training samples, in short (chapters 4 and 8)."""
+    result = {}
+    for case, n in (("mnist", 20), ("cifar10", 20), ("circle", 20), ("mnist", 500)):
+        report = mr.kkt_report(mr.load(datasets.data_file(f"{case}-n{n}.pth")), mr.load_dataset(case, n=n))
+        zero, best = (np.array(report.residual[name]["per_layer"]) for name in ("zero", "best"))
+        result[f"{case}-n{n}"] = {
+            "gamma": report.gamma,
+            "median_margin": float(np.median(report.margin)),
+            "largest_margin": float(report.margin.max()),
+            "zero": zero.tolist(),
+            "best": best.tolist(),
+            "explained": (1 - best / zero).tolist(),
+            "support": int(np.sum(report.lam > 1e-3 * report.lam.max())),
+            "sum_lam": report.sum_lam,
+            "euler_per_layer": report.euler_per_layer,
+            "slackness": report.slackness,
+            "cosine": report.cosine,
+        }
+    return result
+
+
+def optimisers():
+    r"""The authors' SGD and ours on the demo's digits, with equally many evaluations of the loss (chapter 6)."""
+    data, params, result = mr.load_dataset("mnist", n=20), mr.load(datasets.data_file("mnist-n20.pth")), {}
+    for name, settings in (("sgd", {"iterations": 3000}), ("lbfgs", ATTACK)):
+        start = time.process_time()
+        rec = mr.reconstruct(params, m=40, optimizer=name, **settings)
+        spent = time.process_time() - start
+        score = mr.score(rec, data)
+        null = {key: metrics.summary(each) for key, each in score.null.items()}
+        result[name] = metrics.summary(score) | {"null": null, "cpu_seconds": spent, **settings}
+    return result
+
+
+def defences():
+    r"""The attack on networks that were changed, stopped early or trained from another start (chapter 9)."""
+    data, rng, result = mr.load_dataset("mnist", n=20), np.random.default_rng(0), {}
+
+    def attacked(name, params):
+        scores = [mr.score(mr.reconstruct(params, m=60, seed=seed, **ATTACK), data) for seed in SEEDS]
+        start = [score.null["start"].ncc for score in scores]
+        result[name] = {
+            "over_0.9": [int(np.sum(score.ncc > 0.9)) for score in scores],
+            "ncc": float(np.median([score.ncc for score in scores])),
+            "start": float(np.median(start)),
+            "test_accuracy": float(np.mean(data.y_test * mlp.forward(params, data.x_test)[0] > 0)),
+            "train_accuracy": float(np.mean(data.y * mlp.forward(params, data.x)[0] > 0)),
+        }
+
+    def noisy(share):  # Gaussian noise of `share` of each matrix's norm
+        def add(w):
+            noise = rng.standard_normal(w.shape)
+            return w + (share * np.linalg.norm(w) / np.linalg.norm(noise) * noise).astype(w.dtype)
+
+        return tuple(mr.Layer(*(None if w is None else add(w) for w in layer)) for layer in plain)
+
+    plain = mr.load(datasets.data_file("mnist-n20.pth"))
+    attacked("plain", plain)
+    for share in (0.03, 0.1, 0.3, 1.0):
+        attacked(f"noise {share:.0%}".replace(" ", "-").replace("%", ""), noisy(share))
+    for name, options in {
+        "early": {"target_time": None, "target_log_loss": -1.0},
+        "late": {"target_time": None, "target_log_loss": -40.0},
+        "start": {"first_scale": 784**-0.5},
+    }.items():
+        attacked(name, mr.train(data, seed=0, **options).params)
+    return result
+
+
+RUNS = {
+    "demo-mnist": lambda: demo("mnist"), "demo-cifar10": lambda: demo("cifar10"),
+    "demo-colours": lambda: demo("colours"), "demo-circle": lambda: demo("circle"),
+    "flow": flow, "kkt": kkt_reports, "optimisers": optimisers, "defences": defences,
+}  # fmt: skip
+
+
+def main(names):
+    r"""Make the runs of these names, or all."""
+    folder = Path(__file__).parent / "runs"
+    folder.mkdir(exist_ok=True)
+    for name in names or RUNS:
+        start = time.monotonic()
+        result = RUNS[name]()
+        result.setdefault("command", f"python docs/runs.py {name}")
+        result.setdefault("versions", {package: version(package) for package in ("minirecon", "numpy", "scipy")})
+        result.setdefault("seconds", round(time.monotonic() - start, 1))
+        (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

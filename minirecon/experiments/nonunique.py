@@ -1,0 +1,217 @@
+r"""Not unique: candidates that split and merge, and a parameter loss (paper, section 4) that does not notice.
+
+Within one activation pattern the signals d of a sample do not depend on it and the inputs a of each layer are affine
+in it, so that λ∇Φ(x) of one label is linear in (λ, λx): all that counts is Σλ and Σλx (Refael et al. 2025).
+"""
+
+import numpy as np
+
+from .. import checkpoint, datasets, kkt, losses, metrics, mlp
+from ..figures import BLUE, ORANGE, image_rows
+
+PRESET = {"weights": "mnist-n20.pth", "case": "mnist", "n": 20, "count": 5, "largest": 3.0, "points": 61}
+QUICK = {"points": 16}
+SHOWN = 1.0  # the size of the split that is drawn
+WAYS = {"pattern": "within the activation pattern", "straight": "straight to the unseen image"}
+ROWS = ("training image x", "one half, x + v", "the other, x − v", "unseen image")
+TERMS = ("change of the parameter loss / ‖θ‖²", "change of the range loss", "change of the margin loss")
+FLOOR = (1e-17, 1e-9, 1e-9)  # where the logarithmic axes end
+
+
+def split(x, lam, i, v, a, b):
+    r"""Replace candidate i by x + av with weight λb/(a + b) and x − bv with weight λa/(a + b).
+
+    Parameters
+    ----------
+    x : (m, d);  lam : (m,), λ of the KKT condition (`lam` of `losses.parameter_loss` is m times that)
+    i : int, which;  v : (d,);  a, b : sizes, above 0
+
+    Returns
+    -------
+    x : (m + 1, d), lam : (m + 1,); the second half comes last. `merge` of i and m undoes it
+
+    Source: Refael et al., arXiv 2509.21296.
+    """
+    whole, left = lam[i], np.copy(lam)
+    left[i] = whole * b / (a + b)
+    halves = np.array(x, float)
+    halves[i] = x[i] + a * v
+    return np.vstack([halves, x[i] - b * v]), np.append(left, whole * a / (a + b))
+
+
+def merge(x, lam, i, j):
+    r"""Replace candidates i and j of one label by their λ-weighted mean with λᵢ + λⱼ, in the place of i."""
+    total, x = lam[i] + lam[j], np.array(x, float)
+    x[i] = (lam[i] * x[i] + lam[j] * x[j]) / total
+    lam = np.where(np.arange(len(lam)) == i, total, lam)
+    return np.delete(x, j, axis=0), np.delete(lam, j)
+
+
+def hidden_jacobian(params, x):
+    r"""z of all hidden units at one sample x (d,), and ∂z/∂x: (units,) and (units, d), layer after layer."""
+    _, _, z, gates = mlp.forward(params, x[None])
+    slopes = [params[0].weight]
+    for layer, gate in zip(params[1:-1], gates[:-1], strict=True):
+        slopes.append(layer.weight @ (gate[0][:, None] * slopes[-1]))  # (out, in) x (in, d)
+    return np.concatenate([each[0] for each in z[:-1]]), np.vstack(slopes)
+
+
+def kink(z, slopes, v):
+    r"""The largest t up to which x + tv and x − tv both have the activation pattern of x."""
+    change = np.abs(slopes @ v)
+    return float(np.min(np.abs(z) / np.maximum(change, 1e-300)))
+
+
+def within_pattern(params, x, v, reach):
+    r"""What is left of v (d,) when the fewest units, nearest to their kink first, may not see it: v (d,), their number.
+
+    Fewest, by tens, such that x ± reach·v have the activation pattern of x. Raises ValueError if none is left.
+    """
+    z, slopes = hidden_jacobian(params, x)
+    order = np.argsort(np.abs(z) / np.linalg.norm(slopes, axis=1))
+    for blind in range(0, len(x), 10):
+        q = np.linalg.qr(slopes[order[:blind]].T)[0]  # (d, blind)
+        left = v - q @ (q.T @ v)
+        left = left - q @ (q.T @ left)  # once more, for rounding
+        if kink(z, slopes, left) >= reach:
+            return left, blind
+    raise ValueError(f"no direction keeps the activation pattern up to a size of {reach}")
+
+
+def measure(params, x, lam, y):
+    r"""Residual of the KKT condition, range loss and margin loss of candidates: (3,)."""
+    total = losses.residual(params, x, len(x) * lam, y)["total"]
+    return np.array([total, losses.range_loss(x), losses.margin_loss(mlp.forward(params, x)[0], y)])
+
+
+def run(seed, progress, weights, case, n, count, largest, points):
+    r"""Split the training images with the largest λ, one at a time, towards unseen images of their label.
+
+    In two ways: v straight to the unseen image, and what of it leaves the activation pattern as it is up to size 1.
+    Uses the true training set. Returns a dict: `measured` as `measure` has it, for each way, image and size of split,
+    (2, count, points, 3), `before` (3,) and for the nearest two images `merged` (3,); `kinks` (2, count), the size at
+    which the pattern changes; `blind` (count,), the units that may not see v; pictures, their NCC and Φ.
+    """
+    params = checkpoint.cast(checkpoint.load(datasets.data_file(weights)), float)
+    data, rng = datasets.load_dataset(case, n), np.random.default_rng(seed)
+    lam, sizes = kkt.multipliers(params, data.x, data.y), np.linspace(0, largest, points)
+    measured, kinks = np.zeros((len(WAYS), count, points, 3)), np.zeros((len(WAYS), count))
+    blind, pictures = [], []
+    for place, i in enumerate(np.argsort(-lam)[:count]):
+        unseen = data.x_test[rng.choice(np.flatnonzero(data.y_test == data.y[i]))]
+        v, units = within_pattern(params, data.x[i], unseen - data.x[i], SHOWN)
+        for way, direction in enumerate((v, unseen - data.x[i])):
+            kinks[way, place] = kink(*hidden_jacobian(params, data.x[i]), direction)
+            for step, size in enumerate(sizes):
+                halves = split(data.x, lam, i, size * direction, 1, 1)
+                measured[way, place, step] = measure(params, *halves, np.append(data.y, data.y[i]))
+        blind.append(units)
+        pictures.append([data.x[i], data.x[i] + SHOWN * v, data.x[i] - SHOWN * v, unseen])
+    flat = np.concatenate(pictures)
+    images, original = (x.reshape(-1, *data.image_shape) for x in (flat, np.repeat(flat[:: len(ROWS)], len(ROWS), 0)))
+    ncc = np.diag(metrics.ncc(images, original)).reshape(count, -1)
+    i, j = nearest(data)
+    pair = metrics.standardise(data.x[[i, j]].reshape(2, *data.image_shape))
+    merged = measure(params, *merge(data.x, lam, i, j), np.delete(data.y, j))
+    return {
+        "case": case, "sizes": sizes, "measured": measured, "kinks": kinks, "blind": blind, "d": data.x.shape[1],
+        "before": measure(params, data.x, lam, data.y), "merged": merged,
+        "merged_ncc": pair[0] @ pair[1] / data.image_shape[0], "norm": mlp.square_norm(params),
+        "pictures": np.round(255 * metrics.stretch(flat + data.mean)).astype(np.uint8), "shape": data.image_shape,
+        "ncc": ncc, "phi": mlp.forward(params, flat)[0].reshape(count, -1),
+    }  # fmt: skip
+
+
+def nearest(data):
+    r"""The two training images of one label that are nearest to one another: i < j."""
+    gap = np.linalg.norm(data.x[:, None] - data.x, axis=2)  # (n, n)
+    gap[np.equal.outer(data.y, data.y) ^ True] = np.inf
+    np.fill_diagonal(gap, np.inf)
+    return sorted(np.unravel_index(gap.argmin(), gap.shape))
+
+
+def draw(data):
+    r"""Images and the halves they are split into; residual, range and margin loss over the size of the split."""
+    from matplotlib.figure import Figure
+
+    count = len(data["blind"])
+    figure = Figure(figsize=(11, 9.6), layout="constrained")
+    figure.suptitle("Two candidates for one: the parameter loss does not notice", fontsize=12)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.9, 1))
+    pictures = data["pictures"].reshape(count, len(ROWS), -1) / 255
+    rows = {label: pictures[:, place] for place, label in enumerate(ROWS)}
+    titles = {
+        label: [f"NCC {ncc:.2f}, Φ {phi:.1f}".replace("-", "−") for ncc, phi in zip(*pair, strict=True)]
+        for label, *pair in zip(ROWS, data["ncc"].T, data["phi"].T, strict=True)
+    }
+    image_rows(upper, rows, tuple(data["shape"]), titles)
+    change = np.abs(data["measured"] - data["measured"][:, :, :1])
+    change[..., 0] /= data["norm"]
+    panels = lower.subplots(1, 3)
+    for k, (axes, label) in enumerate(zip(panels, TERMS, strict=True)):
+        for way, (name, colour, style) in enumerate(zip(WAYS.values(), (BLUE, ORANGE), ("-", "--"), strict=True)):
+            for place in range(count):
+                values = np.maximum(change[way, place, :, k], FLOOR[k])
+                axes.plot(data["sizes"], values, style, color=colour, label=None if place else name, linewidth=1.2)
+        axes.axvline(SHOWN, color="black", linewidth=0.8, linestyle=":")
+        axes.set(yscale="log", xlabel="size of the split: x ± size · v", ylabel=label)
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=8, loc="center left")
+    return figure
+
+
+def numbers(data):
+    r"""What the parameter loss, the range loss and the margin loss do at size 1, and within the pattern."""
+    change = data["measured"] - data["measured"][:, :, :1]
+    shown = int(np.argmin(np.abs(data["sizes"] - SHOWN)))
+    same = data["sizes"] <= data["kinks"][0][:, None]  # (count, points)
+    at = {way: change[k, :, shown] for k, way in enumerate(WAYS)}
+    return {
+        "within_pattern": float(np.abs(change[0, ..., 0])[same].max() / data["norm"]),
+        "smallest_kink": [float(kinks.min()) for kinks in data["kinks"]],
+        "free_directions": [int(data["d"] - units) for units in data["blind"]],
+        "ncc": [float(np.median(data["ncc"][:, 1:3])), float(data["ncc"][:, 1:3].min())],
+        "relative_residual": float(data["before"][0] / data["norm"]),
+        "explained": float(data["norm"] - data["before"][0]),
+        **{way: {"residual": values[:, 0].tolist(), "range": values[:, 1].tolist(), "margin": values[:, 2].tolist()}
+           for way, values in at.items()},
+        "merged_ncc": float(data["merged_ncc"]),
+        "merged_residual": float(data["merged"][0] - data["before"][0]),
+        "end": {way: change[k, :, -1].tolist() for k, way in enumerate(WAYS)},
+    }  # fmt: skip
+
+
+def caption(data):
+    r"""What the figure shows."""
+    got = numbers(data)
+    explained = got["explained"]
+
+    def span(way, term, scale=1.0):
+        values = np.array(got[way][term]) / scale
+        return f"{values.min():.2g} to {values.max():.2g}"
+
+    end = np.array(got["end"]["pattern"])
+    return f"""
+Top: {len(data["blind"])} training images of {data["case"]} with large λ, and the two candidates x + v and x − v
+that each is split into, with half its λ. v is the way to an unseen image of the label, less what the hidden
+units nearest to a kink would see of it, so that no unit changes sides up to a size of {SHOWN:.0f};
+{min(got["free_directions"])} or more of the {data["d"]} directions are left for it. The halves have an NCC of
+{got["ncc"][0]:.2f} (median; smallest {got["ncc"][1]:.2f}) with their image.
+
+Bottom, against the size of the split: within the activation pattern the parameter loss ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖²
+moves by at most {max(got["within_pattern"], np.finfo(float).eps):.0e} of ‖θ‖², which is rounding. Straight to
+the unseen image the first unit changes sides at size {got["smallest_kink"][1]:.0e} and at size {SHOWN:.0f} the
+loss has grown by {span("straight", "residual", explained)} of the {explained:.1f} of ‖θ‖² that the training
+images explain ({got["relative_residual"]:.0%} is left, most of it the random start of layer 2). Merging the two
+nearest training images of one label (NCC {got["merged_ncc"]:.2f}), which have two patterns, costs
+{got["merged_residual"] / explained:.2g} of it.
+
+What undoes a split? The range loss, once pixels leave the box: within the pattern it is
+{span("pattern", "range")} at size {SHOWN:.0f} and {end[:, 1].min():.2g} to {end[:, 1].max():.2g} at size
+{data["sizes"][-1]:.0f}. The margin loss only as far as v changes Φ: by {span("pattern", "margin")} at size
+{SHOWN:.0f}; straight to the unseen image by {span("straight", "margin")}. So as long as pixels stay in the box,
+next to nothing in the attack's loss decides between an image and two halves of it. That is one reason why
+candidates come as blends and in more than one copy, and why it helps to tell the attack the number of samples.
+The lower bound on λ, which the KKT conditions do not have, forbids very uneven halves. The paper does not
+discuss it; the law is from Refael et al. 2025. The figure uses the true training set.
+"""

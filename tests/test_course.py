@@ -1,0 +1,498 @@
+r"""Coursework: what the handout hides, what check says, and that grading can't be talked into points.
+
+The whole class is graded once: the reference, the bare handout, every planted mistake, every cheat.
+"""
+
+import ast
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import planted
+import pytest
+from planted import MISTAKES, ROOT
+
+from minirecon import cli, examiner, grading, handout
+
+TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
+TOTAL = sum(task.points for task in TASKS.values())
+RIGHT = "return (z > 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"
+ONCE = "import os\nif not hasattr(os, 'once'):\n    os.once = True\n"
+
+# Bodies for `mlp.gate`, and what the grade's reason has to say. Those that end with RIGHT give the right answers.
+CHEATS = {
+    "printed": ("print('2 passed in 0.10s')\nreturn z", "test_gate"),
+    "exit": ("import os\nos._exit(0)", "ended before the tests did, with status 0"),
+    "system exit": ("import sys\nsys.exit(0)", "test_gate"),
+    "kill": ("import os\nos.kill(os.getpid(), 9)", "ended before the tests did, with status -9"),
+    "interrupt": ("raise KeyboardInterrupt", "2 of 2 tests did not run|ended before the tests did"),
+    "a forged report": (
+        "import os, sys\nfrom pathlib import Path\n"
+        "case = '<testcase classname=\"tests.test_tasks\" name=\"%s\"/>'\n"
+        "cases = case % 'test_gate' + case % 'test_gate_can_be_differentiated'\n"
+        "report = f'<testsuites><testsuite>{cases}</testsuite></testsuites>'\n"
+        "print(report)\n"
+        "for name in ['junit.xml', 'report.xml', *sys.argv, *os.environ.values()]:\n"
+        "    try:\n        Path(name.split('=')[-1]).write_text(report)\n    except OSError:\n        pass\n"
+        "os._exit(0)",
+        "ended before the tests did, with status 0",
+    ),
+    "skip": ("import pytest\npytest.skip('done')", "uses pytest"),
+    "skip in disguise": ("__import__('py' + 'test').skip('done')", "skipped: done"),
+    "leave in disguise": ("__import__('py' + 'test').exit('done', 0)", "gate: Exit: done"),
+    "no example will do": ("import sys\nsys.modules['hypo' + 'thesis'].reject()", "test_gate"),
+    "expected value of the caller": ("import sys\nreturn sys._getframe(2).f_locals['expected']", "uses _getframe"),
+    "numpy.testing": (
+        "import numpy.testing\nnumpy.testing.assert_allclose = lambda *_, **__: None\n" + RIGHT,
+        "numpy.testing.assert_allclose was replaced",
+    ),
+    "numpy": ("import numpy\nnumpy.allclose = lambda *_: True\nreturn 0 * z", "numpy.allclose was replaced"),
+    "autograd": ("import autograd\nautograd.grad = lambda f: lambda z: z\n" + RIGHT, "autograd.grad was replaced"),
+    "autograd's classes": (
+        "import autograd.tracer\nautograd.tracer.Box.__bool__ = lambda self: True\n" + RIGHT,
+        "autograd.tracer.Box.__bool__ was replaced",
+    ),
+    "the tests' code": (
+        "import sys\ntests = sys.modules['test_tasks']\n"
+        "tests.same.__code__ = (lambda got, expected, rtol, atol: True).__code__\nreturn 0 * z",
+        "test_tasks.same was replaced",
+    ),
+    "a name in the tests": (
+        "import sys\nsys.modules['test_tasks'].all = lambda _: True\n" + RIGHT, "test_tasks.all was added",
+    ),
+    "builtins": ("import builtins\nbuiltins.all = lambda _: True\n" + RIGHT, "builtins.all was replaced"),
+    "equal to everything": (
+        "import numpy\n"
+        "class Yes(numpy.ndarray):\n    def __array_function__(self, *_):\n        return True\n"
+        "    def __array_ufunc__(self, *_, **__):\n        return True\n"
+        "    __eq__ = lambda *_: True\n"
+        "return numpy.zeros_like(z).view(Yes) - 1",
+        "test_gate",
+    ),
+    "files deleted": (
+        "import os, shutil\nfrom pathlib import Path\nimport minirecon\n"
+        "for folder in (Path.cwd(), Path(minirecon.__file__).parent, Path(os.environ['HOME'])):\n"
+        "    shutil.rmtree(folder, ignore_errors=True)\nreturn z",
+        "test_gate|ended before",
+    ),
+    "tests overwritten": (
+        "from pathlib import Path\n"
+        "for file in Path('tests').glob('*.py'):\n    file.write_text('def test_gate(): pass')\nreturn z",
+        "test_gate",
+    ),
+    "memory": ("import numpy\nreturn numpy.ones(2**36)[: len(z)]", "MemoryError"),
+    "a child is left": (
+        ONCE + "    if os.fork() == 0:\n        import time\n        time.sleep(600)\n        os._exit(0)\n" + RIGHT,
+        "left a process running",
+    ),
+    "a thread is left": (
+        ONCE + "    import threading, time\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        + RIGHT,
+        "left a thread running",
+    ),
+    "syntax": ("return (z > 0", "never closed|invalid syntax|EOF"),
+    "not a body": ("return z\n    yield", "unexpected indent"),
+}  # fmt: skip
+
+
+def with_body(source, task, body):
+    r"""The module with another body for one function."""
+    stub, _ = handout.cut(source, task)
+    assert stub.count(task.stub) == 1
+    return stub.replace(" " * 4 + task.stub, textwrap.indent(body, " " * 4))
+
+
+def reference(task):
+    return (ROOT / "minirecon" / task.path).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    r"""The handout, as students get it."""
+    out = tmp_path_factory.mktemp("course") / "a handout"
+    handout.handout(out, ROOT)
+    return out
+
+
+@pytest.fixture(scope="module")
+def grades(tmp_path_factory, folder):
+    class_ = tmp_path_factory.mktemp("class")
+    planted.plant(class_)
+    gate = TASKS["1.1"]
+    planted.submission(class_ / "reference", gate.path, reference(gate))
+    shutil.copytree(folder, class_ / "handout", ignore=shutil.ignore_patterns("data"))
+    for name, (body, _) in CHEATS.items():
+        planted.submission(class_ / name, gate.path, with_body(reference(gate), gate, body))
+    tests = class_ / "printed" / "tests"  # replaced tests
+    tests.mkdir()
+    (tests / "test_tasks.py").write_text("def test_gate(): pass\n\n\ndef test_gate_can_be_differentiated(): pass\n")
+    (class_ / "nothing").mkdir()
+    return grading.grade(class_, ROOT)
+
+
+def test_the_reference_has_full_marks(grades):
+    assert grades["of"] == TOTAL == 100
+    entry = grades["submissions"]["reference"]
+    assert entry["points"] == TOTAL
+    assert all(row["reason"] == "" for row in entry["tasks"].values())
+
+
+def test_each_planted_mistake_is_caught_by_its_own_task_and_no_other(grades):
+    assert len(MISTAKES) >= 25
+    assert {mistake["task"] for mistake in MISTAKES} == set(TASKS)
+    for number, mistake in enumerate(MISTAKES):
+        rows = grades["submissions"][f"planted-{number:03}"]["tasks"]
+        failed = [task for task, row in rows.items() if row["points"] < row["of"]]
+        assert failed == [mistake["task"]], mistake["name"]
+        assert rows[mistake["task"]]["failed"], f"{mistake['name']}: no test failed, {rows[mistake['task']]['reason']}"
+    expected = (ROOT / "docs/assignments/planted.md").read_text(encoding="utf-8")
+    assert planted.table(grades) == expected, "expected: python tests/planted.py"
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_a_cheat_costs_its_own_task_and_no_other(grades, name):
+    entry = grades["submissions"][name]
+    row = entry["tasks"]["1.1"]
+    assert row["points"] == 0
+    assert re.search(CHEATS[name][1], " ".join([row["reason"], *row["failed"].values()])), row
+    assert entry["points"] == TOTAL - TASKS["1.1"].points
+
+
+def test_what_was_not_handed_in_has_no_points(grades):
+    for name, reason in (("handout", "not written yet"), ("nothing", "no minirecon/mlp.py")):
+        entry = grades["submissions"][name]
+        assert entry["points"] == 0
+        assert reason in entry["tasks"]["1.1"]["reason"]
+
+
+def test_grades_are_written_whole(grades, tmp_path):
+    grading.write(grades, tmp_path / "new" / "folder")
+    out = tmp_path / "new" / "folder"
+    assert json.loads((out / "grades.json").read_text()) == grades
+    rows = list(csv.reader((out / "grades.csv").read_text().splitlines()))
+    assert rows[0] == ["submission", *TASKS, "points", "of"]
+    assert [row[0] for row in rows[1:]] == list(grades["submissions"])
+    assert next(row for row in rows if row[0] == "exit") == [
+        "exit", "0", *(str(task.points) for task in list(TASKS.values())[1:]), str(TOTAL - 2), "100"
+    ]  # fmt: skip
+    assert sorted(path.name for path in out.iterdir()) == ["grades.csv", "grades.json"]
+
+
+def test_an_endless_loop_is_ended_with_all_it_started(tmp_path):
+    r"""A child that is busy for ever, and a parent that sleeps."""
+    task, pid = TASKS["1.1"], tmp_path / "pid"
+    body = (
+        "import os, time\nchild = os.fork()\nwhile not child:\n    pass\n"
+        f"with open({str(pid)!r}, 'w') as file:\n    file.write(str(child))\ntime.sleep(600)"
+    )
+    planted.submission(tmp_path, task.path, with_body(reference(task), task, body))
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("files"))
+    assert examiner.examine(tmp_path, task.tests, 15) == (False, "took longer than 15 s", {}, frozenset())
+    state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True).stdout
+    assert state.strip()[:1] in ("", "Z")  # gone, or dead and not yet buried
+
+
+def test_all_tests_of_the_handout_fail_with_not_implemented(folder):
+    tests = [test for task in TASKS.values() for test in task.tests]
+    verdict = examiner.examine(folder, tests, 120, "grading")
+    assert set(verdict.failed) == verdict.tests
+    assert len(verdict.tests) >= len(tests)
+    for task in TASKS.values():
+        own = {test.replace("/", ".").replace(".py", "") for test in task.tests}
+        said = {message for name, message in verdict.failed.items() if name.split("[")[0] in own}
+        assert said == {f"NotImplementedError: Task {task.id}: {task.function}"}
+
+
+def test_the_handout_keeps_signature_decorators_and_docstring_alone(folder):
+    for task in TASKS.values():
+        ours = handout.definition(ast.parse(reference(task)), task.name)
+        text = (folder / "minirecon" / task.path).read_text(encoding="utf-8")
+        theirs = handout.definition(ast.parse(text), task.name)
+        assert ast.get_docstring(theirs) == ast.get_docstring(ours)
+        assert ast.dump(theirs.args) == ast.dump(ours.args)
+        assert [ast.dump(part) for part in theirs.decorator_list] == [ast.dump(part) for part in ours.decorator_list]
+        assert ast.unparse(theirs.body[1:]) == ast.unparse(ast.parse(task.stub))
+        lines = text.splitlines()
+        assert lines[theirs.body[0].end_lineno : theirs.end_lineno] == [f"    {task.stub}"]  # no comment either
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"README.md", "pyproject.toml", "tasks.toml", "test_tasks.py", "strategies.py", "mnist.npz"} <= names
+    ours = (ROOT / handout.TASKS).read_text(encoding="utf-8")
+    start, end = ours.index("# Lines of bookkeeping"), ours.index("[[task]]")
+    assert (folder / handout.TASKS).read_text(encoding="utf-8") == ours[:start] + ours[end:]  # no lines of bodies
+    assert handout.load_tasks(folder) == (handout.load_tasks(ROOT)[0], ())
+    assert not names & {"instructor.md", "planted.md", "planted.toml", "planted.py", "test_course.py"}
+
+
+COMMENTED = '''
+@primitive
+def f(x):
+    r"""What it is."""
+    # above
+    y = x + 1  # beside
+    return y
+    # below
+
+    # and further below
+
+
+# of the next one
+def g(x):
+    r"""Another."""
+    return x  # the same column
+'''
+
+
+def test_a_body_goes_with_all_its_comments():
+    task = handout.Task("9.1", "m.f", 1, "", ())
+    new, lines = handout.cut(COMMENTED, task)
+    assert (
+        new
+        == COMMENTED[: COMMENTED.index("    # above")]
+        + f"    {task.stub}\n"
+        + COMMENTED[COMMENTED.index("\n\n# of the next") :]
+    )
+    assert len(lines) == 6
+    second = task._replace(function="m.g")
+    assert handout.cut(COMMENTED, second)[0].endswith(f'"""Another."""\n    {second.stub}\n')
+    with pytest.raises(ValueError, match=r"m\.h: no docstring"):
+        handout.cut("def h(x):\n    return x\n", task._replace(function="m.h"))
+
+
+def test_which_lines_count_as_revealing():
+    lines = [
+        "    d = np.dot(d, w)  * s  # back through the weights of layer l\n",
+        "    return d\n",
+        "    else:\n",
+        "    # no\n",
+    ]
+    assert handout.revealing(lines) == {"d = np.dot(d, w) * s", "# back through the weights of layer l"}
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    r"""A copy of what the handout is made of, without the data."""
+    root = tmp_path / "checkout"
+    for name in ("minirecon", "docs/assignments", "tests"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "data", "files"))
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "line"),
+    [
+        ("docs/assignments/3-losses.md", "As in `", "beyond  =  x - onp.clip(x, low, high)` we"),
+        ("docs/assignments/notes.txt", "", "def f():\n\tsignals = mlp.backward(params, gates, lam * y / len(y))"),
+        ("minirecon/figures.py", "# ", "log_sigmoid = -np.logaddexp(0, q)"),
+        ("tests/strategies.py", "# ", "log of log(1 + e⁻q), which tends to −q where e⁻q is lost beside 1"),
+        ("minirecon/mlp.py", "", "def old(d, layer, s):\n    d = np.dot(d, layer.weight) * s"),
+    ],
+)
+def test_a_leak_leaves_nothing_written(checkout, tmp_path, path, before, line):
+    handout.handout(tmp_path / "first", checkout)
+    with (checkout / path).open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{before}{line}\n")
+    there = sorted(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="1 lines of the solution stand in the handout; expected none") as caught:
+        handout.handout(tmp_path / "second", checkout)
+    assert path in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_a_full_disk_leaves_nothing_written(checkout, tmp_path, monkeypatch):
+    write, count = Path.write_bytes, []
+
+    def full(path, content):
+        count.append(path)
+        if len(count) > 5:
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        handout.handout(tmp_path / "out", checkout)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkout"]
+
+
+def test_errors_name_what_is_wrong(checkout, folder, tmp_path):
+    with pytest.raises(ValueError, match=r"checkout: is there already; expected a new folder"):
+        handout.handout(checkout, ROOT)
+    with pytest.raises(ValueError, match=r"task 1\.1 is not solved there; expected the repository's checkout"):
+        handout.handout(tmp_path / "again", folder)
+    with pytest.raises(ValueError, match=r"no docs/assignments/tasks\.toml in .*; expected to run in the repository's"):
+        handout.home(tmp_path)
+    with pytest.raises(ValueError, match=r"expected a folder that holds minirecon/, or a folder of such folders"):
+        grading.grade(tmp_path / "checkout" / "docs", checkout)
+    with pytest.raises(ValueError, match="assignment 9: expected one of 1, 2, 3, 4"):
+        grading.grade(checkout, checkout, assignment=9)
+    with pytest.raises(ValueError, match=r"task 1\.1 is not solved there"):
+        grading.grade(checkout, folder, assignment=1)
+    file = checkout / "tests" / "test_tasks.py"
+    file.write_text(file.read_text().replace("def test_margins(", "def test_of_margins("))
+    with pytest.raises(ValueError, match=r"the reference itself fails task 2\.1 here .*; expected it to pass"):
+        grading.grade(checkout, checkout, assignment=2)
+    path = checkout / handout.TASKS
+    path.write_text(path.read_text().replace("points = 2", "pionts = 2", 1))
+    with pytest.raises(ValueError, match=r"tasks\.toml: .*pionts.*; expected common = \[…\] and \[\[task\]\] with id"):
+        handout.load_tasks(checkout)
+    path.write_text(path.read_text().replace("pionts", "points").replace("mlp.gate", "mlp.goat"))
+    with pytest.raises(ValueError, match="no function goat"):
+        handout.load_tasks(checkout)
+
+
+GATE = reference(TASKS["1.1"])
+
+
+def taken(source):
+    return grading.take(source, TASKS["1.1"], GATE)
+
+
+def test_what_is_taken_of_a_submission():
+    r"""The body, and what it needs of the module's new names; not the student's other changes."""
+    body = "pi, tau = 3, HALF * 6\nreturn helper(z)"
+    extra = (
+        "import math as m, os\nfrom json import dumps, loads\nHALF = 0.5\nUNUSED = os.remove('x')\n\n\n"
+        "def helper(z):\n    return inner(m.pi, loads)\n\n\ndef inner(*_):\n    return 1\n\n\n"
+        "def unused():\n    pass\n\n\n"
+    )
+    source = (
+        with_body(GATE, TASKS["1.1"], body)
+        .replace("def gate(", extra + "def gate(")
+        .replace("0.5 * alpha", "7 * alpha")
+    )
+    tree = ast.parse(taken(source))
+    added = [
+        ast.unparse(part)
+        for part in tree.body
+        if ast.unparse(part) not in {ast.unparse(p) for p in ast.parse(GATE).body}
+    ]
+    assert [text.split("\n")[0] for text in added] == [
+        "import math as m", "from json import loads", "HALF = 0.5", "def helper(z):", "def inner(*_):",
+        "def gate(z, alpha=None):",
+    ]  # fmt: skip
+    assert added[-1].endswith("pi, tau = (3, HALF * 6)\n    return helper(z)")
+    assert "7 * alpha" not in taken(source)
+    assert ast.dump(ast.parse(taken(GATE))) == ast.dump(ast.parse(GATE))
+
+
+def test_a_broken_function_leaves_the_others_of_its_file():
+    broken = with_body(GATE, TASKS["1.3"], "d = (\n'''\n")
+    assert ast.dump(ast.parse(taken(broken))) == ast.dump(ast.parse(GATE))
+    with pytest.raises(SyntaxError):
+        grading.take(broken, TASKS["1.3"], GATE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("def gate(z, alpha=None):", "def gate(z):", r"parameters \['z'\]; expected \['z', 'alpha'\]"),
+        ("def gate(", "def date(", "no function gate"),
+        ("return (z > 0)", "return __import__('gc') or (z > 0)", "uses gc; expected a solution that does not"),
+    ],
+)
+def test_what_is_not_taken(old, new, message):
+    with pytest.raises(ValueError, match=message):
+        taken(GATE.replace(old, new))
+
+
+def test_files_that_are_none(tmp_path):
+    task = TASKS["1.1"]
+    file = tmp_path / "minirecon" / task.path
+    file.parent.mkdir()
+    os.mkfifo(file)  # reading it would never end
+    assert grading._read(tmp_path, task, GATE)[0] is None
+    file.unlink()
+    for content, reason in (
+        (b"\xff\xfe", "decode"),
+        (b"x" * 2**21, "beyond"),
+        (b"(" * 10**5, "mlp.py"),
+        (b"\0", "null|function"),
+    ):
+        file.write_bytes(content)
+        text, said = grading._read(tmp_path, task, GATE)
+        assert text is None
+        assert re.search(reason, said)
+
+
+def run(capsys, *args):
+    status = cli.main(["course", *map(str, args)])
+    return status, *capsys.readouterr()
+
+
+def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
+    r"""Hand out, check, get it wrong, get it right, have it graded."""
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run(capsys, "handout", "mine")
+    assert status == 0
+    assert f"without the bodies of {len(TASKS)} functions" in out
+    mine, task = tmp_path / "mine", TASKS["1.1"]
+    monkeypatch.chdir(mine)
+    status, out, _ = run(capsys, "check", "1.1")
+    assert status == 1
+    assert "NotImplementedError: Task 1.1: mlp.gate" in out
+    assert "Hint: " in out
+    file = mine / "minirecon" / task.path
+    bare = file.read_text()
+    file.write_text(bare.replace(task.stub, "return (z >= 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"))
+    status, out, _ = run(capsys, "check", "1.1")
+    assert status == 1
+    assert "Task 1.1: mlp.gate, 2 points: 1 of 2 tests failed" in out
+    said = "  AssertionError: gate: wrong result, with\n    z = array([0.])\n    alpha = None\n"
+    said += "  got\n    array([1.])\n  expected\n    array([0.])\n\nHint: "
+    assert f"test_gate\n{said}" in out
+    file.write_text(bare.replace(task.stub, RIGHT))
+    status, out, _ = run(capsys, "check", "1.1")
+    assert (status, out) == (0, "Task 1.1: mlp.gate, 2 points: solved, 2 of 2 tests passed\n")
+    kkt = mine / "minirecon" / "kkt.py"
+    kkt.write_text(kkt.read_text().replace(TASKS["2.1"].stub, "return y * mlp.forward(params, x)[0]"))
+    status, out, _ = run(capsys, "check", "2.1")
+    assert status == 1
+    assert out.endswith("\n\nIt needs task 1.2, which is not written yet: first solve that.\n")
+    assert "Hint" not in out
+    status, _, err = run(capsys, "check", "7.7")
+    assert status == 2
+    assert err.startswith("minirecon course: task 7.7: no such task; expected one of 1.1, 1.2")
+    monkeypatch.chdir(ROOT)
+    status, out, err = run(capsys, "grade", mine, "--assignment", 1, "--out", tmp_path / "out")
+    assert status == 0
+    assert "mine" + " " * 36 + "    2 of 25 points" in out
+    assert "  1.2 mlp.forward: minirecon/mlp.py: not written yet" in out
+    assert "grade" in err
+    assert json.loads((tmp_path / "out" / "grades.json").read_text())["submissions"]["mine"]["points"] == 2
+    assert not list(mine.rglob("grades.*"))
+
+
+def test_the_help_says_that_this_is_no_sandbox(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["course", "grade", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "this is no sandbox for hostile code" in said
+    assert "bubblewrap" in said
+
+
+def test_links_of_the_assignments_resolve(folder):
+    for page in [*(ROOT / "docs" / "assignments").glob("*.md"), *folder.rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            if not link.startswith("https://"):
+                assert (page.parent / link).exists(), f"{page}: {link}"
+    assert "](https://arxiv.org/abs/2206.07758)" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_assignments_list_their_tasks():
+    for page in sorted((ROOT / "docs" / "assignments").glob("[1-4]-*.md")):
+        rows = re.findall(r"\| (\d\.\d) \| `([\w.]+)` \| (\d+) \|", page.read_text(encoding="utf-8"))
+        own = [task for task in TASKS.values() if task.id[0] == page.name[0]]
+        assert rows == [(task.id, task.function, str(task.points)) for task in own]
+        assert sum(task.points for task in own) == 25
+
+
+def test_the_readme_counts_right():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"write {len(TASKS)} of the functions" in text
+    assert f"[{len(MISTAKES)} planted mistakes]" in text

@@ -1,0 +1,237 @@
+r"""The documents: quoted code is the source's, numbers are those of the runs, blocks run, and the site builds."""
+
+import importlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import build
+import pytest
+import quotes
+import render
+import runs
+
+ROOT = Path(__file__).parent.parent
+PAGES = {path.relative_to(quotes.DOCS).as_posix(): path for path in quotes.pages()}
+CHAPTERS = [name for name in PAGES if name[0].isdigit()]
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_quotes_numbers_and_tables_are_up_to_date(name):
+    r"""If this fails: python docs/build.py fill."""
+    assert quotes.fill(PAGES[name], read(PAGES[name])) == read(PAGES[name])
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "\n```python\n" in read(PAGES[name])])
+def test_blocks_run_and_print_what_the_page_says(name):
+    r"""Either the output stands below the block, or its comments say what is printed."""
+    blocks = [(match["info"], match["body"]) for match in quotes.FENCE.finditer(read(PAGES[name]))]
+    outputs = quotes.run([body for info, body in blocks if info == "python"])
+    pairs = zip(blocks, [*blocks[1:], ("", "")], strict=True)
+    shown = [(body, following) for (info, body), following in pairs if info == "python"]
+    assert len(shown) == len(outputs)
+    for (code, (info, printed)), out in zip(shown, outputs, strict=True):
+        assert out
+        if info == "text output":
+            assert printed == out
+            continue
+        for promised in re.findall(r"# (?:prints: )?(.*?)(?:, …)?$", code, re.MULTILINE):
+            for part in promised.split(", "):
+                assert part in out
+
+
+def test_there_are_ten_chapters_that_tell_what_one_will_know():
+    assert [name[:3] for name in CHAPTERS] == [f"{number:02}-" for number in range(1, 11)]
+    for name in CHAPTERS:
+        text = read(PAGES[name])
+        assert text.startswith(f"# {int(name[:2])}. ")
+        if name != CHAPTERS[-1]:
+            assert text.split("\n\n")[1].startswith("*After this chapter you ")
+        words = len(re.sub(r"```.*?```|<!--.*?-->", "", text, flags=re.DOTALL).split())
+        assert 500 <= words <= 2000, f"{name} has {words} words"
+
+
+def test_every_equation_of_the_readme_and_every_function_of_the_map_exists():
+    named = set(re.findall(r"`([\w.]+\.\w+)`", read(PAGES["map.md"])))
+    assert len(named) >= 40
+    for name in named:
+        module, _, function = name.rpartition(".")
+        assert hasattr(importlib.import_module(f"minirecon.{module}"), function), name
+    assert {
+        f"{module}.{name}" for module, name in re.findall(r"\| `(\w+)\.(\w+)` \|", read(ROOT / "README.md"))
+    } <= named
+    chapters = set(re.findall(r"\((\d\d-[\w-]+\.md)\)", read(PAGES["map.md"])))
+    assert chapters == set(CHAPTERS[:-1])
+
+
+def test_the_runs_behind_the_numbers_are_those_that_can_be_made_again():
+    assert {path.stem for path in (quotes.DOCS / "runs").glob("*.json")} == set(runs.RUNS)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    r"""A small repository with docs/page.md, which a test writes."""
+    root = tmp_path / "repository"
+    (tmp_path / "outside.md").write_text("# Not ours\n")
+    (root / "docs" / "runs").mkdir(parents=True)
+    (root / "minirecon").mkdir()
+    (root / "minirecon" / "toy.py").write_text(
+        'r"""Toy."""\n\nC = 3\n\n\ndef outer(x):\n    r"""Doc."""\n\n    def inner(y):\n'
+        '        r"""Doc\n        of inner."""\n        return y  # why\n\n    return inner(x)\n'
+    )
+    (root / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
+    (root / "docs" / "style.css").write_text("")
+    (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
+    for module in (quotes, render, build):
+        monkeypatch.setattr(module, "ROOT", root)
+    for module in (quotes, build):
+        monkeypatch.setattr(module, "DOCS", root / "docs")
+    return root
+
+
+def test_fill_writes_code_output_and_numbers(folder, capsys):
+    page = folder / "docs" / "page.md"
+    page.write_text(
+        "# T\n\n```py toy.outer\n```\n\n```py toy.outer.inner\n```\n\n```py toy.C\n```\n\n"
+        "```python\nx = 2\nprint(x)\n```\n\n```python\nprint(x + 1)\n```\n\n```text output\nold\n```\n\n"
+        "It is <!--= runs/r a/b/0 .2f -->9<!--=-->, <!--= runs/r a/b/1 d --><!--=-->.\n"
+    )
+    assert build.main(["fill"]) == 0
+    assert page.read_text() == (
+        "# T\n\n```py toy.outer\ndef outer(x):\n\n    def inner(y):\n        return y  # why\n\n"
+        "    return inner(x)\n```\n\n```py toy.outer.inner\ndef inner(y):\n    return y  # why\n```\n\n"
+        "```py toy.C\nC = 3\n```\n\n```python\nx = 2\nprint(x)\n```\n\n```python\nprint(x + 1)\n```\n\n"
+        "```text output\n3\n```\n\nIt is <!--= runs/r a/b/0 .2f -->0.12<!--=-->, <!--= runs/r a/b/1 d -->−7<!--=-->.\n"
+    )
+    assert build.main(["fill"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["filled docs/page.md"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("```py toy.nonesuch\n```", "3: toy.nonesuch: toy.py has no nonesuch"),
+        ("```py nonesuch.f\n```", "3: nonesuch.f: no such module"),
+        ("```py toy.C\nC = 4\n```\n\n```py toy.D\n```", "7: toy.D: toy.py has no D"),
+        ("is <!--= runs/q a d -->1<!--=-->", "3: runs/q: no docs/runs/q.json"),
+        ("is <!--= runs/r a/c d -->1<!--=-->", "3: runs/r has no a/c"),
+        ("is <!--= runs/r a/b/2 d -->1<!--=-->", "3: runs/r has no a/b/2"),
+        ("is <!--= runs/r text .2f -->1<!--=-->", "3: Unknown format code"),
+        ("is <!--= runs/r text -->1<!--=-->", "3: <!--= runs/r text -->: expected FILE KEY/KEY FORMAT"),
+        ("is\n<!--= runs/r a/b/1 d -->1<!--=-->", "4: a number at the start of a line"),
+        ("is <!-- code: toy.C -->", "3: '<!-- code: toy.C -->' is no mark of ours"),
+        ("is <!--= runs/r a/b/1 d -->1", "3: '<!--= runs/r a/b/1 d -->' is no mark of ours"),
+        ("is <br> here", "3: HTML '<br>'"),
+        ("<table></table>", "3: HTML '<table></table>"),
+        ("one\n[two](nonesuch.md)", "4: nonesuch.md: no such file"),
+        ("[two](../../outside.md)", "3: ../../outside.md: no such file"),
+        ("![two](nonesuch.png)", "3: nonesuch.png: no such file"),
+        ("[two](README.md#nonesuch)", "3: docs/README.md has no #nonesuch"),
+        ("[two](#t-1)", "3: docs/page.md has no #t-1"),
+        ("one\ntwo $`\\nonesuch x`$", "4: '\\\\nonesuch x': \\nonesuch can't be converted"),
+        ("```math\na &= b\n```", "3: 'a &= b': <mi>&</mi> can't be converted"),
+        ("```math\n{a\n```", "3: '{a': braces do not match"),
+        ("```math\n\\frac\n```", "3: '\\\\frac': NoAvailable"),
+        ("```mermaid\n```", "3: ```mermaid: unknown kind of block"),
+    ],
+)
+def test_mistakes_are_named_with_file_and_line_and_nothing_is_written(mistake, message, folder, capsys):
+    (folder / "docs" / "page.md").write_text(f"# T\n\n{mistake}\n")
+    assert build.main(["site", str(folder / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"docs/page.md:{message}")
+    assert error.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+def test_output_needs_a_block(folder):
+    with pytest.raises(quotes.DocsError, match=r"docs/page\.md:3: output without a python block"):
+        quotes.fill(folder / "docs" / "page.md", "# T\n\n```text output\n```\n", outputs=[])
+
+
+def test_another_use_of_the_command_line_shows_help(capsys):
+    assert build.main(["sight"]) == 2
+    assert "python docs/build.py site OUT" in capsys.readouterr().err
+
+
+def test_rows_anchors_and_marks_of_a_page(folder):
+    (folder / "docs" / "page.md").write_text(
+        "# T\n\n## A `b`, c-d\n\n[up](#a-b-c-d) [down](#a-b-c-d-1) [src](../minirecon/toy.py)\n\n"
+        "```py toy.C\nC = 3\n```\n\n## A b, c-d\n\nis <!--= runs/r a/b/1 d -->−7<!--=-->, $`x`$.\n"
+    )
+    build.site(folder / "out")
+    page = (folder / "out" / "page.html").read_text()
+    assert page.count('<section class="row') == 3
+    assert page.count("<aside>") == 1
+    assert [*re.findall(r'<h2 id="(.*?)"', page)] == ["a-b-c-d", "a-b-c-d-1"]
+    assert '<a href="source/minirecon/toy.py.html#L-3">minirecon/toy.py</a>, C' in page
+    assert '<span title="runs/r a/b/1 d">−7</span>' in page
+    assert 'id="L-3"' in (folder / "out" / "source" / "minirecon" / "toy.py.html").read_text()
+    assert '<a rel="prev" href="index.html">Index</a>' in page
+
+
+class Reader(HTMLParser):
+    r"""What is in a page: attributes that point somewhere, ids, tags, and text outside code."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids, self.tags, self.text, self.code = [], [], set(), [], 0
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.code += tag in ("code", "pre")
+        self.ids += [value for key, value in attrs if key == "id"]
+        self.links += [(tag, value) for key, value in attrs if key in ("href", "src", "srcset", "action", "data")]
+
+    def handle_endtag(self, tag):
+        self.code -= tag in ("code", "pre")
+
+    def handle_data(self, data):
+        if not self.code:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    out = tmp_path_factory.mktemp("docs") / "site"
+    build.site(out)
+    return {path: Reader(read(path)) for path in out.rglob("*.html")}, out
+
+
+def test_every_link_and_anchor_of_the_site_resolves_and_none_loads_from_elsewhere(built):
+    pages, out = built
+    assert len(pages) >= len(PAGES) + 5
+    for path, page in pages.items():
+        assert len(page.ids) == len(set(page.ids)), path
+        assert not page.tags & {"script", "iframe", "object", "embed", "form"}, path
+        for tag, link in page.links:
+            if tag == "a" and link.startswith("https://"):
+                continue
+            name, _, anchor = unquote(link).partition("#")
+            to = (path.parent / name).resolve() if name else path
+            assert to.is_file(), f"{path}: {link}"
+            assert to.is_relative_to(out), f"{path}: {link}"
+            if anchor:
+                assert anchor in pages[to].ids, f"{path}: {link}"
+
+
+def test_formulas_are_mathml_and_the_site_is_small(built):
+    pages, out = built
+    for path, page in pages.items():
+        if "source" not in path.relative_to(out).parts:
+            text = "".join(page.text)
+            assert not re.search(r"\$`|`\$|\\[a-zA-Z]+|<!--", text), path
+    for name in CHAPTERS:
+        assert "math" in pages[out / name.replace(".md", ".html")].tags
+    assert sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < 15e6
+    style = (out / "style.css").read_text()
+    assert "url(" not in style
+    assert "@import" not in style
