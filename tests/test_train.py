@@ -166,3 +166,7 @@ def test_a_dead_network_is_an_error(data):
     dead = tuple(Layer(0 * layer.weight, layer.bias) for layer in mlp.initialise(np.random.default_rng(0), 784, (10,)))
     with pytest.raises(ValueError, match="the gradient is zero"):
         train(data, params=dead)
+    rng = np.random.default_rng(0)
+    silent = mlp.initialise(rng, 784, (10,), first_scale=1.0)
+    silent = (silent[0], Layer(0 * silent[1].weight))  # its gradient is not: gradient descent leaves such a start
+    assert train(data, params=silent, method="gd", max_steps=3).history["log_loss"][-1] < np.log(np.log(2))
