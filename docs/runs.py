@@ -1,6 +1,7 @@
 r"""The runs behind the chapters' numbers: `python docs/runs.py [NAME …]` writes docs/runs/NAME.json; all in 4 minutes.
 
-Figures have runs of their own (`minirecon figure`). All attacks here are made with one BLAS thread.
+Figures have runs of their own (`minirecon figure`). The numbers are from one BLAS thread: set
+OPENBLAS_NUM_THREADS=1.
 """
 
 import json

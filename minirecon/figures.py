@@ -48,26 +48,10 @@ def reconstructions(score, data):
     if isinstance(score, PointScore):
         return _points(score, data)
     order = np.argsort(-score.ssim)[:MOST_PAIRS]
-    blocks = -(-len(order) // COLUMNS)
-    figure = Figure(figsize=(10, 2.45 * blocks + 0.7), layout="constrained")
+    figure = Figure(figsize=(10, 2.45 * -(-len(order) // COLUMNS) + 0.7), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.02, hspace=0)
-    # a narrow empty row between the blocks
-    heights = ([1, 1, 0.1] * blocks)[:-1]
-    grid = figure.subplots(len(heights), COLUMNS, squeeze=False, height_ratios=heights)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for place, i in enumerate(order):
-        block, column = divmod(place, COLUMNS)
-        above, below = grid[3 * block, column], grid[3 * block + 1, column]
-        above.set_title(f"SSIM {score.ssim[i]:.2f}\nNCC {score.ncc[i]:.2f}", fontsize=9)
-        for axes, pixels, label in (
-            (above, score.images[i], "reconstructed"),
-            (below, data.x[i] + data.mean, "training image"),
-        ):
-            axes.set_axis_on()
-            show(axes, pixels, data.image_shape)
-            if column == 0:
-                axes.set_ylabel(label, fontsize=9)
+    titles = [f"SSIM {score.ssim[i]:.2f}\nNCC {score.ncc[i]:.2f}" for i in order]
+    pairs(figure, score.images[order], data.x[order] + data.mean, data.image_shape, titles)
     which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
     figure.suptitle(
         f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {data.name}\n"
@@ -75,6 +59,27 @@ def reconstructions(score, data):
         fontsize=11,
     )
     return figure
+
+
+def pairs(part, images, truth, shape, titles):
+    r"""In a figure or a part of one, images (c, d) in [0, 1] above the `truth` (c, d), each with its title.
+
+    A block of two rows for every ten of them; there may be more titles.
+    """
+    blocks = -(-len(images) // COLUMNS)
+    # a narrow empty row between the blocks
+    grid = part.subplots(3 * blocks - 1, COLUMNS, squeeze=False, height_ratios=([1, 1, 0.1] * blocks)[:-1])
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for place, (image, original, title) in enumerate(zip(images, truth, titles, strict=False)):
+        block, column = divmod(place, COLUMNS)
+        above, below = grid[3 * block, column], grid[3 * block + 1, column]
+        above.set_title(title, fontsize=9)
+        for axes, pixels, label in ((above, image, "reconstructed"), (below, original, "training image")):
+            axes.set_axis_on()
+            show(axes, pixels, shape)
+            if column == 0:
+                axes.set_ylabel(label, fontsize=9)
 
 
 def _points(score, data):

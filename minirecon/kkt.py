@@ -141,7 +141,7 @@ def kkt_report(params, data):
     # late in training dθ/dt = (1/n) Σ σ(−yᵢΦᵢ) yᵢ∇Φ(xᵢ) points along θ
     sigma = log_logistic_loss(q)[1]  # σ(−q)/L: no number underflows
     late = sigma * (h @ sigma) / (sigma @ quadratic @ sigma)
-    lam = multipliers(params, x, y)
+    lam = nnls(root, target)
     each = {"zero": 0 * lam, "late": late, "best": lam, "signed": np.linalg.lstsq(root, target, rcond=None)[0]}
     residual = {name: losses.residual(params, x, n * value, y) for name, value in each.items()}
     gamma = float(q.min())

@@ -6,7 +6,8 @@ Which are the best is found with the training images in hand: an evaluation, not
 import numpy as np
 
 from .. import attack, datasets, metrics
-from ..figures import show
+from ..baselines import CONTRAST
+from ..figures import MOST_PAIRS, pairs
 from ..tables import NULLS
 from ..train import train
 from . import whole
@@ -25,7 +26,6 @@ PUBLISHED = {
     "mnist": {"top10": 0.184, "best": 0.239, "rank30": 0.143, "over_0.4": 0, "ncc": None, "ncc_over_0.8": None},
     "cifar10": {"top10": 0.536, "best": 0.636, "rank30": 0.322, "over_0.4": 18, "ncc": None, "ncc_over_0.8": None},
 }
-CONTRAST = 0.25  # standard deviation of the images less their mean, about
 ROWS = {
     "attack": "our candidates",
     "scaled": "each scaled to 0.25",
@@ -33,7 +33,6 @@ ROWS = {
     **{kind: f"null: {NULLS[kind]}" for kind in ("mean_image", "start", "unseen")},
     "other": "null: ours for unseen",
 }
-BLOCKS, COLUMNS = 2, 10
 
 
 def run(seed, progress, cases, n, hidden, target_time, m, iterations):
@@ -59,7 +58,7 @@ def run(seed, progress, cases, n, hidden, target_time, m, iterations):
         for key in ("ssim", "ncc"):
             ranked = [getattr(every[row], key)[np.argsort(-every[row].ssim)] for row in ROWS]
             arrays[f"{case}_{key}"] = np.array(ranked, np.float32)
-        best = np.argsort(-score.ssim)[: BLOCKS * COLUMNS]
+        best = np.argsort(-score.ssim)[:MOST_PAIRS]
         for key, images in (("images", score.images), ("truth", data.x + data.mean)):
             arrays[f"{case}_{key}"] = np.round(255 * images[best]).astype(np.uint8)
         arrays[f"{case}_shape"] = data.image_shape
@@ -85,19 +84,9 @@ def draw(data):
     for part, case in zip(parts, cases, strict=True):
         images, truth = data[f"{case}_images"] / 255, data[f"{case}_truth"] / 255
         part.suptitle(f"{case}: the best {len(images)} of {data['n']} training images, sorted by SSIM", fontsize=11)
-        grid = part.subplots(3 * BLOCKS - 1, COLUMNS, height_ratios=([1, 1, 0.1] * BLOCKS)[:-1], squeeze=False)
-        for axes in grid.ravel():
-            axes.set_axis_off()
-        for place, (image, original) in enumerate(zip(images, truth, strict=True)):
-            block, column = divmod(place, COLUMNS)
-            above, below = grid[3 * block, column], grid[3 * block + 1, column]
-            ssim, ncc = data[f"{case}_ssim"][0, place], data[f"{case}_ncc"][0, place]
-            above.set_title(f"SSIM {ssim:.2f}\nNCC {ncc:.2f}", fontsize=9)
-            for axes, pixels, label in ((above, image, "reconstructed"), (below, original, "training image")):
-                axes.set_axis_on()
-                show(axes, pixels, tuple(data[f"{case}_shape"]))
-                if column == 0:
-                    axes.set_ylabel(label, fontsize=9)
+        scores = zip(data[f"{case}_ssim"][0], data[f"{case}_ncc"][0], strict=True)
+        titles = [f"SSIM {ssim:.2f}\nNCC {ncc:.2f}" for ssim, ncc in scores]
+        pairs(part, images, truth, tuple(data[f"{case}_shape"]), titles)
     return figure
 
 

@@ -89,7 +89,7 @@ def draw(data):
 
 
 def numbers(data):
-    r"""Both at their end and at the same processor time, and the training images, term by term."""
+    r"""Both at their end, and the training images, term by term."""
     layers = len(data["truth"]) - 3
     keys = [f"layer {k + 1}" for k in range(layers)] + ["range", "lambda", "margin", "ncc"]
     result = {"truth": dict(zip(keys, data["truth"].tolist(), strict=False))}
@@ -105,8 +105,8 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    keys = [key for key in got["truth"]]
-    rows = {**{name: NAMES[name] for name in NAMES}, "truth": "training images, best λ"}
+    keys = list(got["truth"])
+    rows = {**NAMES, "truth": "training images, best λ"}
     lines = [f"| | {' | '.join(keys)} | median NCC | iterations | seconds |", "|---" * (len(keys) + 4) + "|"]
     for name, label in rows.items():
         row = got[name]
