@@ -106,7 +106,13 @@ def draw(data):
         for sign, marker in ((-1, "s"), (1, "o")):
             x = data["points"][data["labels"] == sign]
             axes.plot(
-                x[:, 0], x[:, 1], marker, color=BLACK, markerfacecolor="none", markersize=10, label="training point"
+                x[:, 0],
+                x[:, 1],
+                marker,
+                color=BLACK,
+                markerfacecolor="none",
+                markersize=10,
+                label=f"training point, label {sign:+}",
             )
         axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal", xlabel="coordinate 1", ylabel="coordinate 2")
     handles, labels = every[0].get_legend_handles_labels()
