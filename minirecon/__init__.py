@@ -8,14 +8,15 @@ r"""minirecon: reconstruct the training data of a neural network from its weight
 """
 
 from .attack import reconstruct
-from .candidates import Reconstruction
-from .checkpoint import CheckpointError, Layer, load, save
-from .datasets import Dataset, load_dataset
+from .attack.candidates import Reconstruction
+from .io.datasets import Dataset, load_dataset
+from .io.unpickle import UnsafeCheckpointError
+from .io.weights import load, save
 from .kkt import kkt_report, multipliers, tangent_kernel
 from .losses import lambda_loss, parameter_loss, range_loss
 from .metrics import ncc, score, ssim
-from .train import train
-from .unpickle import UnsafeCheckpointError
+from .mlp import CheckpointError, Layer
+from .training import train
 
 __version__ = "0.1.0"
 __all__ = [

@@ -9,15 +9,79 @@ r"""Is a trained network near a KKT point of the max-margin problem? The paper, 
 
 The paper has γ = 1 and lets θ grow; here θ is what it is, and γ the smallest margin. λ is that of the equation
 above: `lam` of an attack with m candidates is m λ. **Everything here needs the training samples.**
+
+A support vector machine without slack is the problem above for Φ(θ; x) = ⟨w, x⟩ (+ b), and there the KKT
+conditions are exact and sufficient:
+
+    min ½‖w‖²   subject to   yᵢ(⟨w, xᵢ⟩ + b) ≥ 1
+    w = Σᵢ λᵢyᵢxᵢ,    0 = Σᵢ λᵢyᵢ (for b),    λᵢ ≥ 0,    λᵢ = 0 unless yᵢ(⟨w, xᵢ⟩ + b) = 1
+
+A linear model so reveals one vector, w. So does a linear *network*, Φ = W²W¹x, of any width: by stationarity
+W¹ = (W²)ᵀ (Σ λᵢyᵢxᵢ)ᵀ has rank one. ReLU gates break that. Row j of W¹ is Σᵢ λᵢyᵢ δᵢⱼ xᵢᵀ with δᵢⱼ = 0 where unit j
+is off: as many different sums as there are activation patterns, up to rank n, and that is enough to solve for the xᵢ.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from . import checkpoint, losses, mlp
-from .svm import nnls
-from .train import log_logistic_loss
+from . import losses, mlp
+from .training import log_logistic_loss
+
+CONSTANT = 1e4  # b is the weight of a feature with this value; what it adds to ½‖w‖², b²/(2 CONSTANT²), is nothing
+
+
+def nnls(a, b):
+    r"""Non-negative least squares, argmin ‖Ax − b‖ over x ≥ 0: x (n,) for a (m, n) and b (m,).
+
+    SciPy's active-set solver for bounds, not its faster `nnls`, which at times returns a wrong x (SciPy 1.15 to 1.17).
+    """
+    from scipy.optimize import lsq_linear  # imported here: `import minirecon` need not wait for SciPy
+
+    found = lsq_linear(a, b, (0, np.inf), method="bvls", tol=1e-13, max_iter=10 * a.shape[1] + 100)
+    return np.maximum(found.x, 0)  # −1e−21, now and then
+
+
+def hard_margin(x, y, bias=True):
+    r"""The SVM without slack: w, b and the multipliers λ of separable samples.
+
+    It is a least-distance problem, min ‖v‖ subject to Gv ≥ 1 with rows yᵢ(xᵢ, constant), which Lawson and Hanson
+    turn into non-negative least squares: for E = [G 1]ᵀ and f = (0, …, 0, 1), let u ≥ 0 minimise ‖Eu − f‖ and
+    r = f − Eu. Then v = Gᵀλ with λ = u / r_last; if r = 0, nothing separates the samples.
+
+    Parameters
+    ----------
+    x : (n, d), samples;  y : (n,), labels, −1 or +1
+    bias : bool, whether there is a b, which is not part of the norm
+
+    Returns
+    -------
+    w : (d,);  b : float, 0 without a bias;  lam : (n,), λ ≥ 0, with w = Σ λᵢyᵢxᵢ
+
+    Raises
+    ------
+    ValueError : labels other than −1 and +1, or samples that no hyperplane separates
+
+    Source: Lawson and Hanson, Solving Least Squares Problems, chapter 23; the paper's section 3 for linear Φ.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if not np.isin(y, (-1, 1)).all() or y.shape != x.shape[:1]:
+        raise ValueError(
+            f"labels {np.unique(y).tolist()} of shape {y.shape}; expected −1 or +1 for each of {len(x)} samples"
+        )
+    size = np.abs(x).max() or 1.0  # NNLS judges what is zero by absolute size
+    features = np.column_stack([x / size, np.full(len(x), CONSTANT)]) if bias else x / size
+    e = np.vstack([(y[:, None] * features).T, np.ones(len(x))])  # (d + 2, n)
+    f = np.zeros(len(e))
+    f[-1] = 1
+    u = nnls(e, f)
+    distance = np.linalg.norm(f - e @ u)
+    if distance < 1e-9:
+        raise ValueError(f"no hyperplane separates the {len(x)} samples; expected separable classes")
+    lam = u / distance**2 / size**2  # r_last = ‖r‖², as r is orthogonal to Eu
+    w = (lam * y) @ x
+    # y(⟨w, x⟩ + b) = 1 where λ > 0
+    return w, float(lam @ (y - x @ w) / lam.sum()) if bias else 0.0, lam
 
 
 class Report(NamedTuple):
@@ -132,7 +196,7 @@ def kkt_report(params, data):
     Source: arXiv 2206.07758, section 3, Theorem 3.1 (after Lyu and Li 2019; Ji and Telgarsky 2020).
     """
     x, y, n = data.x.astype(float), data.y.astype(float), len(data.y)
-    params = checkpoint.cast(params, float)
+    params = mlp.cast(params, float)
     q = margins(params, _fits(params, x), y)
     if not q.min() > 0:
         raise ValueError(f"{int(np.sum(q <= 0))} of {n} samples are misclassified; expected a margin yΦ(x) above 0")

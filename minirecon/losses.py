@@ -9,7 +9,7 @@ import autograd.numpy as np
 import numpy as onp  # the plain one, inside the primitive
 from autograd.extend import defvjp, defvjp_argnums, primitive
 
-from . import checkpoint, mlp
+from . import mlp
 
 LAMBDA_WEIGHT = 5.0  # the authors' weights are 1 (parameter), 5 (lambda), 1 (range)
 
@@ -125,7 +125,7 @@ def residual(params, x, lam, y):
     per_layer : list of the L parts of total
     zero_lambda : ‖θ‖², the loss of λ = 0
     """
-    params = checkpoint.cast(params, float)
+    params = mlp.cast(params, float)
     _, inputs, z, gates = mlp.forward(params, x.astype(float))
     signals = mlp.backward(params, gates, lam * y / len(y))
     parts = [float(part) for part in layer_residuals(params, inputs, z, signals)]

@@ -8,6 +8,7 @@ The recipe is the authors' evaluations.py: normalised cross-correlation (NCC) fi
 that one gets the training mean added and is stretched to [0, 1]; structural similarity (SSIM) judges it.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,18 @@ class PointScore(NamedTuple):
     nearest: np.ndarray
     recall: np.ndarray
     null: dict | None = None
+
+
+def image_shape(d):
+    r"""Guess (c, h, w) from the number of pixels: s² is grey, 3s² is RGB, anything else None.
+
+    No number is both, for √3 is irrational. The attack knows the weights only, not the shape.
+    """
+    for c in (1, 3):
+        side = math.isqrt(d // c)
+        if c * side * side == d:
+            return c, side, side
+    return None
 
 
 def ncc(a, b):

@@ -10,12 +10,22 @@ respect to the pixels x: the gradient of a gradient.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import autograd.numpy as np
 import numpy as onp  # the plain one, inside the primitives
 from autograd.extend import defvjp, primitive
 
-from .checkpoint import Layer
+
+class Layer(NamedTuple):
+    r"""One linear layer, z = W a + b: `weight` (out, in) and `bias` (out,), or None for no bias."""
+
+    weight: onp.ndarray
+    bias: onp.ndarray | None = None
+
+
+class CheckpointError(ValueError):
+    r"""Weights, or a file of them, that can't be used; the message names it and the reason."""
 
 
 def initialise(rng, d, hidden=(1000, 1000), *, first_scale=1e-4, hidden_biases=False, dtype=np.float32):
@@ -167,3 +177,42 @@ def weighted_gradient(params, inputs, gates, coeff):
         Layer(np.dot(d.T, a), None if layer.bias is None else np.sum(d, axis=0))  # (out, n) x (n, in)
         for layer, a, d in zip(params, inputs, signals, strict=True)
     )
+
+
+def cast(params, dtype):
+    r"""The same parameters in another float type."""
+    return tuple(Layer(*(None if p is None else p.astype(dtype) for p in layer)) for layer in params)
+
+
+def check(params, name="params", outputs=None):
+    r"""Return `params` as a tuple of Layers if it is a network: float arrays, finite, shapes that chain,
+    and, if that is given, so many `outputs`.
+
+    Raises
+    ------
+    CheckpointError : naming `name`, the layer, and what was expected
+    """
+    params = tuple(Layer(*layer) for layer in params)
+    if len(params) < 2:
+        raise CheckpointError(f"{name}: {len(params)} layer(s); expected at least 2, one of them hidden")
+    for number, (weight, bias) in enumerate(params, start=1):
+        where = f"{name}: layer {number}"
+        if onp.ndim(weight) != 2 or 0 in onp.shape(weight):
+            raise CheckpointError(f"{where}: weight has shape {onp.shape(weight)}; expected (out, in)")
+        if bias is not None and onp.shape(bias) != weight.shape[:1]:
+            raise CheckpointError(f"{where}: bias has shape {onp.shape(bias)}; expected {weight.shape[:1]}")
+        if number > 1 and weight.shape[1] != params[number - 2].weight.shape[0]:
+            outputs = params[number - 2].weight.shape[0]
+            raise CheckpointError(
+                f"{where}: takes {weight.shape[1]} inputs; expected {outputs}, the outputs of layer {number - 1}"
+            )
+        for array in (weight, bias):
+            if array is None:
+                continue
+            if not onp.issubdtype(array.dtype, onp.floating):
+                raise CheckpointError(f"{where}: holds {array.dtype}; expected floating-point numbers")
+            if not onp.isfinite(array).all():
+                raise CheckpointError(f"{where}: holds NaN or infinity; expected finite numbers")
+    if outputs is not None and len(params[-1].weight) != outputs:
+        raise CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected {outputs}")
+    return params

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+from minirecon.candidates import load_candidates, save_candidates
 from strategies import networks
 
 from minirecon import CheckpointError, Layer, Reconstruction, checkpoint, load, save
-from minirecon.candidates import load_candidates, save_candidates
 
 SMALL = (Layer(np.ones((3, 2)), np.ones(3)), Layer(np.ones((1, 3))))
 

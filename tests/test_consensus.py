@@ -2,9 +2,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from minirecon.consensus import SUPPORT, consensus, evaluate, save_consensus, table
 
 from minirecon import Reconstruction, figures
-from minirecon.consensus import SUPPORT, consensus, evaluate, save_consensus, table
 
 RNG = np.random.default_rng(0)
 A, B, C, D = np.linalg.qr(RNG.normal(size=(25, 4)))[0].T  # four images 5×5

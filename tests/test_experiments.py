@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from minirecon.datasets import data_file
 from tiny import SEED, TINY, saved
 
 from minirecon import cli, experiments, figures, gallery, load, load_dataset, reconstruct, score
-from minirecon.datasets import data_file
 from minirecon.experiments import fig2, sweep
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from minirecon.datasets import data_file
 
 from minirecon import Dataset, Reconstruction, load_dataset, metrics, ncc, score, ssim
-from minirecon.datasets import data_file
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 5), st.integers(2, 5))  # (n, c, h, w)
 

@@ -4,12 +4,12 @@ import pytest
 from autograd import grad
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import slope
-
-from minirecon import Layer, attack, load, load_dataset, losses, mlp, ncc, reconstruct, refine
 from minirecon.candidates import Reconstruction
 from minirecon.datasets import data_file
 from minirecon.progressbar import bar
+from strategies import slope
+
+from minirecon import Layer, attack, load, load_dataset, losses, mlp, ncc, reconstruct, refine
 
 
 @pytest.fixture(scope="module")

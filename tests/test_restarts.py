@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
+from minirecon.candidates import load_candidates, save_candidates
+from minirecon.restarts import restarts
 from threadpoolctl import threadpool_limits
 
 from minirecon import CheckpointError, Layer, lbfgs, load, load_dataset, reconstruct, save, train
-from minirecon.candidates import load_candidates, save_candidates
-from minirecon.restarts import restarts
 
 OPTIONS = {"m": 8, "iterations": 30}
 

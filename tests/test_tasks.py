@@ -11,6 +11,7 @@ from autograd import grad
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from minirecon.train import flow_step, log_logistic_loss
 from strategies import (
     flatten,
     networks,
@@ -25,7 +26,6 @@ from strategies import (
 from test_metrics import slow_ncc, slow_ssim
 
 from minirecon import Layer, kkt, lbfgs, losses, metrics, mlp, progressbar, resume, sgd, svm
-from minirecon.train import flow_step, log_logistic_loss
 
 ALPHAS = st.sampled_from([None, 0.5, 3.0, 150.0])
 NUMBERS = arrays(float, st.integers(1, 6), elements=st.floats(-3, 3))

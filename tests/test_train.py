@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from minirecon.train import log_logistic_loss
 from strategies import flatten, slow_forward
 
 from minirecon import Layer, load_dataset, mlp, train
-from minirecon.train import log_logistic_loss
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,12 @@ Each goes through the same `metrics.score`, with the training images in hand: an
 
 import numpy as np
 
-from .. import attack, baselines, checkpoint, datasets, metrics
-from ..figures import image_rows
+from .. import attack, metrics
+from ..attack import baselines
+from ..io import datasets
+from ..io.weights import load
 from . import whole
+from .drawing.images import image_rows
 
 PRESET = {
     "cases": ["mnist", "cifar10"],  # their nets CASE-n20.pth
@@ -42,7 +45,7 @@ def run(seed, progress, cases, n, m, span, samples, iterations, inversion_iterat
     """
     arrays = {"cases": cases, "n": n}
     for case in cases:
-        params = checkpoint.load(datasets.data_file(f"{case}-n{n}.pth"))
+        params = load(datasets.data_file(f"{case}-n{n}.pth"))
         options = {"span": span, "samples": samples, "iterations": iterations}
         rec = whole(attack.reconstruct(params, m, seed=seed, progress=progress, **options))
         options = {"iterations": inversion_iterations, "start_scale": inversion_start}
@@ -64,7 +67,7 @@ def run(seed, progress, cases, n, m, span, samples, iterations, inversion_iterat
             f"{case}_chosen": chosen,
             f"{case}_shape": data.image_shape,
         }
-    rows = baselines.first_layer(checkpoint.load(datasets.data_file(f"{large}-n{LARGE}.pth")))
+    rows = baselines.first_layer(load(datasets.data_file(f"{large}-n{LARGE}.pth")))
     score = metrics.score(rows, datasets.load_dataset(large, LARGE))
     every = [score, score.null["unseen"], score.null["mean_image"]]
     arrays |= {f"large_{key}": np.array([getattr(each, key) for each in every]) for key in ("ncc", "ssim")}

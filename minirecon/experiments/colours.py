@@ -6,9 +6,11 @@ notebook that this project descends from attacked an untrained one by mistake.
 
 import numpy as np
 
-from .. import attack, checkpoint, datasets, metrics, mlp
-from ..figures import BLACK, BLUE, GREEN, ORANGE, show
+from .. import attack, metrics, mlp
+from ..io import datasets
+from ..io.weights import load
 from . import whole
+from .drawing.images import BLACK, BLUE, GREEN, ORANGE, show
 
 PRESET = {"weights": "colours-n20.pth", "n": 20, "m": 100, "iterations": 600, "alpha": 500.0, "upper_weight": 1.0,
           "seeds": 3}  # fmt: skip
@@ -32,7 +34,7 @@ def run(seed, progress, weights, n, m, iterations, alpha, upper_weight, seeds):
     each candidate to the nearest training colour of its label, for each of `ROWS`.
     """
     data = datasets.load_dataset("colours", n)
-    trained = checkpoint.load(datasets.data_file(weights))
+    trained = load(datasets.data_file(weights))
     hidden = [len(layer.weight) for layer in trained[:-1]]
     options = {"iterations": iterations, "alpha": alpha, "upper_weight": upper_weight}
     distance, arrays = {name: [] for name in ROWS}, {"truth": np.round(255 * (data.x + data.mean)), "labels": data.y}

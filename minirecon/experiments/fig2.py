@@ -5,9 +5,12 @@ Sorting out uses the KKT conditions and the candidates alone: the true points ar
 
 import numpy as np
 
-from .. import attack, checkpoint, datasets, mlp, plots
-from ..figures import BLACK, BLUE, ORANGE
+from .. import attack, mlp
+from ..io import datasets
+from ..io.weights import load
 from . import whole
+from .drawing import curves
+from .drawing.images import BLACK, BLUE, ORANGE
 
 PRESET = {
     "weights": "circle-n20.pth",
@@ -51,7 +54,7 @@ def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, 
     (seeds, 2, 5, 2): for the trained and the untrained net, after each step, points found and candidates that are far.
     """
     data = datasets.load_dataset("circle", n)
-    trained = checkpoint.load(datasets.data_file(weights))
+    trained = load(datasets.data_file(weights))
     hidden = [len(layer.weight) for layer in trained[:-1]]
     counts, first = np.zeros((seeds, 2, len(STEPS), 2), int), None
     for k in range(seeds):
@@ -87,7 +90,7 @@ def count(x, y, data):
 
 def draw(data):
     r"""The landscape of Φ, the start, the result, and what each step of sorting out leaves."""
-    figure, (landscape, *every) = plots.panels(6, "Twenty points on a circle, from the weights alone (cf. Fig. 2)")
+    figure, (landscape, *every) = curves.panels(6, "Twenty points on a circle, from the weights alone (cf. Fig. 2)")
     levels = np.arange(-8, 9) * np.ceil(np.abs(data["phi"]).max() / 8)
     filled = landscape.contourf(data["line"], data["line"], data["phi"], levels, cmap="PuOr_r")
     figure.colorbar(filled, ax=landscape, label="output Φ(x)", ticks=levels[::4])

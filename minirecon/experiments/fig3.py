@@ -5,12 +5,13 @@ Which are the best is found with the training images in hand: an evaluation, not
 
 import numpy as np
 
-from .. import attack, datasets, metrics
-from ..baselines import CONTRAST
-from ..figures import MOST_PAIRS, pairs
+from .. import attack, metrics
+from ..attack.baselines import CONTRAST
+from ..io import datasets
 from ..tables import NULLS
-from ..train import train
+from ..training import train
 from . import whole
+from .drawing.images import MOST_PAIRS, pairs
 
 PRESET = {
     "cases": ["mnist", "cifar10"],

@@ -5,10 +5,12 @@ Samples on the margin, those with the smallest |Φ|, are the ones whose λ is no
 
 import numpy as np
 
-from .. import attack, datasets, metrics, mlp, plots
-from ..figures import BLACK, BLUE, GREEN, ORANGE, SKY
-from ..train import train
+from .. import attack, metrics, mlp
+from ..io import datasets
+from ..training import train
 from . import fig3, whole
+from .drawing import curves
+from .drawing.images import BLACK, BLUE, GREEN, ORANGE, SKY
 
 PRESET = {
     "case": "cifar10",
@@ -70,7 +72,7 @@ def draw(data):
     r"""One panel for each n and one for each architecture."""
     count = len(data["n"])
     title = f"Reconstruction against the network's output, {data['case']} (cf. Fig. 4)"
-    figure, every = plots.panels(count, title, columns=4, size=(3.4, 3.4))
+    figure, every = curves.panels(count, title, columns=4, size=(3.4, 3.4))
     parts = zip(every, *(split(data, key) for key in ("phi", "ssim", "unseen")), strict=True)
     for i, (axes, phi, ssim, unseen) in enumerate(parts):
         n, by_size = int(data["n"][i]), i < data["by_size"]

@@ -5,10 +5,12 @@ The theory (paper, section 3) is about infinite training. Does the attack profit
 
 import numpy as np
 
-from .. import attack, checkpoint, datasets, kkt, metrics, mlp, plots
-from ..figures import BLACK, GREEN
-from ..train import train
+from .. import attack, kkt, metrics, mlp
+from ..io import datasets
+from ..training import train
 from . import whole
+from .drawing import curves
+from .drawing.images import BLACK, GREEN
 
 PRESET = {
     "cases": ["mnist", "cifar10"], "n": 20, "hidden": [1000, 1000], "levels": [-2.0, -5.0, -15.0, -40.0, -100.0],
@@ -40,7 +42,7 @@ def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
                 options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
                 params, history, _ = whole(train(data, hidden, seed + net, **options))
                 time += history["time"][-1]
-                lam = kkt.multipliers(checkpoint.cast(params, float), data.x, data.y)
+                lam = kkt.multipliers(mlp.cast(params, float), data.x, data.y)
                 # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean
                 mean_lam = mlp.square_norm(params[:1]) / history["median_margin"][-1]
                 effective = lam.sum() ** 2 / np.sum(lam**2)
@@ -69,12 +71,12 @@ def draw(data):
     r"""For each case NCC and SSIM, mean and range over nets and attacks, and what the theory says of the nets."""
     cases = data["cases"].tolist()
     title = f"Train more, leak less? {data['n']} samples; points: mean over seeds, bars: smallest and largest"
-    figure, every = plots.panels(3 * len(cases), title)
+    figure, every = curves.panels(3 * len(cases), title)
     progress = -data["levels"]
     for c, case in enumerate(cases):
         quality, similarity, theory = every[3 * c : 3 * c + 3]
         for axes, key in ((quality, "ncc"), (similarity, "ssim")):
-            for way, (label, (colour, style, marker)) in enumerate(zip(WAYS.values(), plots.LINES, strict=False)):
+            for way, (label, (colour, style, marker)) in enumerate(zip(WAYS.values(), curves.LINES, strict=False)):
                 low, mean, high = spread(data[key][c, way])
                 shift = 0.97 if way == 0 else 1.03  # lest one bar hides the other
                 axes.errorbar(
@@ -88,7 +90,7 @@ def draw(data):
         for values, label, (colour, style, marker) in (
             (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", (GREEN, "-", "^")),
             (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)", (BLACK, "--", "D")),
-            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", plots.LINES[1]),
+            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", curves.LINES[1]),
         ):
             theory.plot(
                 progress, values.mean(axis=0), linestyle=style, marker=marker, color=colour, markersize=5, label=label

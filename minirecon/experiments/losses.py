@@ -7,8 +7,11 @@ import time
 
 import numpy as np
 
-from .. import attack, checkpoint, datasets, kkt, losses, metrics, mlp, plots
+from .. import attack, kkt, losses, metrics, mlp
+from ..io import datasets
+from ..io.weights import load
 from . import whole
+from .drawing import curves
 
 PRESET = {
     "case": "mnist",  # its net CASE-n20.pth
@@ -41,8 +44,8 @@ def run(seed, progress, case, n, m, sgd, lbfgs):
     Returns a dict, for both: `iterations_NAME`, `measured_NAME` (runs, L + 4), the last the median NCC with the true
     images, `seconds_NAME` of processor time; and `truth` (L + 3,), the same of the training images with their best λ.
     """
-    weights = checkpoint.load(datasets.data_file(f"{case}-n{n}.pth"))
-    params, data = checkpoint.cast(weights, float), datasets.load_dataset(case, n)
+    weights = load(datasets.data_file(f"{case}-n{n}.pth"))
+    params, data = mlp.cast(weights, float), datasets.load_dataset(case, n)
     # the equation's λ times n: the candidates' scale, had each image m / n equal copies
     truth = measure(params, data.x, n * kkt.multipliers(params, data.x, data.y), data.y)
     arrays = {"case": case, "n": n, "m": m, "truth": truth}
@@ -64,13 +67,13 @@ def run(seed, progress, case, n, m, sgd, lbfgs):
 def draw(data):
     r"""Each term over the iterations, both ways, with the value at the training images; layer 1 over time as well."""
     layers = len(data["truth"]) - 3
-    figure, every = plots.panels(
+    figure, every = curves.panels(
         layers + 5, f"The losses on the way: {data['m']} candidates, {data['case']}, n = {data['n']}", 4, (3.7, 3.4)
     )
     labels = [f"layer {k + 1}: loss / ‖θˡ‖²" for k in range(layers)] + list(TERMS)
     for k, (axes, label) in enumerate(zip(every, [*labels, labels[0]], strict=True)):
         column = k if k < len(labels) else 0
-        for name, (colour, style, marker) in zip(NAMES, plots.LINES, strict=False):
+        for name, (colour, style, marker) in zip(NAMES, curves.LINES, strict=False):
             where = data[f"{'iterations' if k < len(labels) else 'seconds'}_{name}"]
             values = data[f"measured_{name}"][:, column]
             values = values if label == TERMS[-1] else np.maximum(values, FLOOR)

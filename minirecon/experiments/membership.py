@@ -6,8 +6,11 @@ Golbari et al. 2025 (ImpMIA): put a pool of images in for x and find the λ ≥ 
 
 import numpy as np
 
-from .. import checkpoint, datasets, kkt, plots
-from ..figures import BLUE, ORANGE
+from .. import kkt, mlp
+from ..io import datasets
+from ..io.weights import load
+from .drawing.curves import LINES, panels
+from .drawing.images import BLUE, ORANGE
 
 PRESET = {"cases": ["mnist", "cifar10", "mnist"], "sizes": [20, 20, 500], "draws": 5}  # their nets CASE-nSIZE.pth
 QUICK = {"draws": 1}
@@ -61,7 +64,7 @@ def run(seed, progress, cases, sizes, draws):
     """
     arrays = {"cases": cases, "sizes": sizes}
     for i, (case, n) in enumerate(zip(cases, sizes, strict=True)):
-        params = checkpoint.cast(checkpoint.load(datasets.data_file(f"{case}-n{n}.pth")), float)
+        params = mlp.cast(load(datasets.data_file(f"{case}-n{n}.pth")), float)
         data, rng, scores = datasets.load_dataset(case, n), np.random.default_rng(seed), []
         for _ in range(draws):
             x, y, member = pool(data, rng)
@@ -75,7 +78,7 @@ def run(seed, progress, cases, sizes, draws):
 def draw(data):
     r"""λ against the margin, and the ROC curves, for each net; the first draw."""
     count = len(data["cases"])
-    figure, every = plots.panels(2 * count, "Membership: λ of training and of unseen images", count)
+    figure, every = panels(2 * count, "Membership: λ of training and of unseen images", count)
     for i, (case, n) in enumerate(zip(data["cases"], data["sizes"], strict=True)):
         (lam, _, margin, *_), member, curves = data[f"scores_{i}"][0], data[f"member_{i}"], every[count + i]
         for chosen, name, marker, colour in ((member, "training", "o", BLUE), (~member, "unseen", "x", ORANGE)):
@@ -83,7 +86,7 @@ def draw(data):
         every[i].set(xlabel="margin yΦ(x), units of the output", ylabel="λ ≥ 0, all layers")
         every[i].set_title(f"{case}, n = {n}", fontsize=10)
         every[i].legend(fontsize=9)
-        for (name, label), score, line in zip(SCORES.items(), data[f"scores_{i}"][0], plots.LINES, strict=True):
+        for (name, label), score, line in zip(SCORES.items(), data[f"scores_{i}"][0], LINES, strict=True):
             colour, style, _ = line
             false, true = roc(score, member)
             text = f"{label}: {numbers(data)['nets'][i][name][0]:.2f}"

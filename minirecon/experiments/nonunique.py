@@ -6,8 +6,10 @@ in it, so that λ∇Φ(x) of one label is linear in (λ, λx): all that counts i
 
 import numpy as np
 
-from .. import checkpoint, datasets, kkt, losses, metrics, mlp
-from ..figures import BLUE, ORANGE, image_rows
+from .. import kkt, losses, metrics, mlp
+from ..io import datasets
+from ..io.weights import load
+from .drawing.images import BLUE, ORANGE, image_rows
 
 PRESET = {"weights": "mnist-n20.pth", "case": "mnist", "n": 20, "count": 5, "largest": 3.0, "points": 61}
 QUICK = {"points": 16}
@@ -92,7 +94,7 @@ def run(seed, progress, weights, case, n, count, largest, points):
     (2, count, points, 3), `before` (3,) and for the nearest two images `merged` (3,); `kinks` (2, count), the size at
     which the pattern changes; `blind` (count,), the units that may not see v; pictures, their NCC and Φ.
     """
-    params = checkpoint.cast(checkpoint.load(datasets.data_file(weights)), float)
+    params = mlp.cast(load(datasets.data_file(weights)), float)
     data, rng = datasets.load_dataset(case, n), np.random.default_rng(seed)
     lam, sizes = kkt.multipliers(params, data.x, data.y), np.linspace(0, largest, points)
     measured, kinks = np.zeros((len(WAYS), count, points, 3)), np.zeros((len(WAYS), count))

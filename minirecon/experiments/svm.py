@@ -5,9 +5,13 @@ The paper's section 3 for Φ(x) = ⟨w, x⟩, for Φ(x) = W²W¹x, and for a ReL
 
 import numpy as np
 
-from .. import datasets, figures, metrics, plots, svm
-from ..train import log_logistic_loss, train
+from .. import kkt, metrics
+from ..io import datasets
+from ..mlp import Layer
+from ..training import flow_step, log_logistic_loss, train
 from . import whole
+from .drawing.curves import LINES, panels
+from .drawing.images import BLACK, BLUE, ORANGE, show
 
 PRESET = {"case": "mnist", "n": 20, "width": 100, "log_losses": (-1.0, -2.0, -5.0, -10.0, -20.0, -40.0, -80.0)}
 QUICK = {"log_losses": (-1.0, -5.0, -20.0)}
@@ -21,10 +25,10 @@ def run(seed, progress, case, n, width, log_losses):
     the sum of λ; singular values of both first layers; vectors to draw; their |NCC| with the nearest training image.
     """
     data = datasets.load_dataset(case, n)
-    w, _, lam = svm.hard_margin(data.x, data.y, bias=False)
+    w, _, lam = kkt.hard_margin(data.x, data.y, bias=False)
     cosine, late = [], None
     for log_loss in log_losses:  # each time from the same start: the path is the same, a little longer
-        first, second = svm.linear_network(data.x, data.y, np.random.default_rng(seed), width, log_loss)
+        first, second = linear_network(data.x, data.y, np.random.default_rng(seed), width, log_loss)
         product = (second.weight @ first.weight)[0]
         cosine.append(product @ w / np.linalg.norm(product) / np.linalg.norm(w))
         weights = log_logistic_loss(data.y * (data.x @ product))[1]
@@ -57,28 +61,28 @@ def _largest(weight, count):
 
 def draw(data):
     r"""Cosine with the SVM, λ, singular values; below, what rows of the first layers look like."""
-    figure, every = plots.panels(3 + len(data["vectors"]), f"From the SVM to the network: {len(data['lam'])} images", 5)
+    figure, every = panels(3 + len(data["vectors"]), f"From the SVM to the network: {len(data['lam'])} images", 5)
     cosine, lam, singular, *images = every
-    cosine.plot(-data["log_losses"], 1 - data["cosine"], "o-", color=figures.BLUE)
+    cosine.plot(-data["log_losses"], 1 - data["cosine"], "o-", color=BLUE)
     cosine.set(xscale="log", yscale="log", xlabel="−log L of the training", ylabel="1 − cosine of W²W¹ and w")
     cosine.set_title("a linear network turns\ntowards the SVM", fontsize=10)
-    lam.plot(data["late"], data["lam"], "o", color=figures.BLUE)
+    lam.plot(data["late"], data["lam"], "o", color=BLUE)
     top = max(data["late"].max(), data["lam"].max())
-    lam.plot([0, top], [0, top], "--", color=figures.ORANGE, label="equal")
+    lam.plot([0, top], [0, top], "--", color=ORANGE, label="equal")
     lam.set(xlabel="linear network: c σ(−yΦ(x))", ylabel="λ of the SVM")
     lam.set_title("its λ turn into the SVM's", fontsize=10)
     lam.legend(fontsize=9)
-    for name, (colour, style, marker) in zip(("linear", "relu"), plots.LINES, strict=False):
+    for name, (colour, style, marker) in zip(("linear", "relu"), LINES, strict=False):
         label = {"linear": "linear network", "relu": "ReLU network"}[name]
         values = data[name] / data[name][0]
         singular.plot(np.arange(1, len(values) + 1), values, marker, linestyle=style, color=colour, ms=3, label=label)
-    singular.axvline(len(data["lam"]), color=figures.BLACK, linewidth=0.8, linestyle=":", label="n")
+    singular.axvline(len(data["lam"]), color=BLACK, linewidth=0.8, linestyle=":", label="n")
     singular.set(yscale="log", xlabel="number of the singular value", ylabel="singular values of W¹, first = 1")
     singular.set_title("one direction, or n", fontsize=10)
     singular.legend(fontsize=9)
     names = ["w of the SVM", "linear network,\na row of W¹"] + ["ReLU network,\na row of W¹"] * RELU_ROWS
     for axes, vector, name, ncc in zip(images, data["vectors"].astype(float), names, data["nearest"], strict=True):
-        figures.show(axes, metrics.stretch(vector[None])[0], tuple(data["shape"]))
+        show(axes, metrics.stretch(vector[None])[0], tuple(data["shape"]))
         axes.set_title(f"{name}\n|NCC| with nearest image {ncc:.2f}", fontsize=9)
     return figure
 
@@ -115,3 +119,37 @@ other weights, and together they span the training set (length of a training ima
 equations. The paper has no such figure. It
 uses the true training set.
 """
+
+
+def linear_network(x, y, rng, width=100, target_log_loss=-40.0, max_steps=100_000):
+    r"""Train Φ = W²W¹x, no ReLU and no bias, in log-loss time; W²W¹ turns towards the w of `hard_margin`.
+
+    Parameters
+    ----------
+    x : (n, d);  y : (n,);  rng : numpy.random.Generator
+    width : int, hidden units
+    target_log_loss : log L to stop at
+    max_steps : int, in which it has to be reached
+
+    Returns
+    -------
+    tuple of two Layers, (width, d) and (1, width)
+
+    Raises
+    ------
+    ValueError : the target is not reached, as when no hyperplane through 0 separates the samples
+
+    Source: Ji and Telgarsky 2019, "Gradient descent aligns the layers of deep linear networks", arXiv 1810.02032.
+    """
+    w1, w2 = 1e-4 * rng.standard_normal((width, x.shape[1])), rng.uniform(-1, 1, (1, width)) / width**0.5
+    for _ in range(max_steps):
+        log_loss, weights = log_logistic_loss(y * (x @ w1.T @ w2.T)[:, 0])
+        if log_loss <= target_log_loss:
+            return Layer(w1), Layer(w2)
+        s = (weights * y / len(y)) @ x  # −∂ log L / ∂(W²W¹), (d,)
+        by_w1, by_w2 = w2.T * s, (w1 @ s)[None]  # (width, d), (1, width)
+        lr = flow_step((Layer(w1), Layer(w2)), (Layer(by_w1), Layer(by_w2)), log_loss)
+        w1, w2 = w1 + lr * np.exp(log_loss) * by_w1, w2 + lr * np.exp(log_loss) * by_w2
+    raise ValueError(
+        f"log L is {log_loss:.3g} after {max_steps} steps; expected {target_log_loss}, or separable samples"
+    )

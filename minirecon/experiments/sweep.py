@@ -5,8 +5,12 @@ The authors draw five settings at random, a hundred times for each network. Here
 
 import numpy as np
 
-from .. import attack, checkpoint, datasets, figures, metrics, plots, progressbar
+from .. import attack, metrics
+from ..io import datasets
+from ..io.progress import progress_line
+from ..io.weights import load
 from . import whole
+from .drawing import curves, images
 
 PRESET = {
     "case": "mnist", "weights": "mnist-n20.pth", "n": 20, "m": 40,
@@ -24,10 +28,10 @@ def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, 
     Returns a dict: `sgd` (rates, alphas, 2) and `lbfgs` (alphas, 2), of each attack the median NCC and the mean SSIM of
     the ten best, NaN where it diverged; `null`, (3, 2), of the mean image, the start of SGD and unseen images.
     """
-    params, data = checkpoint.load(datasets.data_file(weights)), datasets.load_dataset(case, n)
+    params, data = load(datasets.data_file(weights)), datasets.load_dataset(case, n)
     sgd, lbfgs = np.full((len(rates), len(sgd_alphas), 2), np.nan), np.full((len(lbfgs_alphas), 2), np.nan)
     null = np.full((3, 2), np.nan)
-    with progressbar.bar(sgd[..., 0].size + len(lbfgs), "sweep", progress) as bar:
+    with progress_line(sgd[..., 0].size + len(lbfgs), "sweep", progress) as bar:
         for i, j in np.ndindex(sgd.shape[:2]):
             options = {"optimizer": "sgd", "iterations": sgd_iterations, "lr_x": rates[i], "alpha": sgd_alphas[j]}
             try:
@@ -57,15 +61,15 @@ def _numbers(score):
 def draw(data):
     r"""Left SGD against its learning rate, a line for each α; right L-BFGS against α; above NCC, below SSIM."""
     title = f"One network ({data['n']} samples of {data['case']}), one start, other settings"
-    figure, every = plots.panels(4, title, 2, (4.8, 3.5))
+    figure, every = curves.panels(4, title, 2, (4.8, 3.5))
     for which, (left, right) in enumerate(every.reshape(2, 2)):
         for j, alpha in enumerate(data["sgd_alphas"]):
-            colour, style, marker = plots.LINES[j]
+            colour, style, marker = curves.LINES[j]
             values = data["sgd"][:, j, which]
             left.plot(data["rates"], values, linestyle=style, color=colour, marker=marker, label=f"α = {alpha:g}")
         lost = data["rates"][np.isnan(data["sgd"][..., which]).any(axis=1)]
-        left.plot(lost, 0 * lost, "x", color=figures.BLACK, label="diverged")
-        colour, style, marker = plots.LINES[3]
+        left.plot(lost, 0 * lost, "x", color=images.BLACK, label="diverged")
+        colour, style, marker = curves.LINES[3]
         values = data["lbfgs"][:, which]
         right.plot(data["lbfgs_alphas"], values, linestyle=style, color=colour, marker=marker, label="L-BFGS")
         top = 1.05 * max(np.nanmax(data[name][..., which]) for name in ("sgd", "lbfgs", "null"))

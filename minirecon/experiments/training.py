@@ -2,9 +2,10 @@ r"""Does training get near a KKT point? The paper's section 3 over flow time, by
 
 import numpy as np
 
-from .. import datasets, plots
-from ..train import LEARNING_RATE, train
+from ..io import datasets
+from ..training import LEARNING_RATE, train
 from . import whole
+from .drawing import curves
 
 PRESET = {"case": "mnist", "n": 20, "target_time": 1e6, "gd_steps": 20_000}
 QUICK = {"target_time": 1e4, "gd_steps": 2_000}
@@ -28,12 +29,12 @@ def run(seed, progress, case, n, target_time, gd_steps):
 
 def draw(data):
     r"""Loss, margins, norms, alignment and accuracy over flow time, plain gradient descent dashed beside them."""
-    figure, (loss, margin, norm, cosine, accuracy) = plots.panels(
+    figure, (loss, margin, norm, cosine, accuracy) = curves.panels(
         5, f"Training on {data['n']} samples of {data['case']}: log-loss time (lines) and plain gradient descent (dots)"
     )
     time, seen = data["flow_time"], data["gd_time"] > 0
 
-    def both(axes, key, label, column=None, line=plots.LINES[0]):
+    def both(axes, key, label, column=None, line=curves.LINES[0]):
         flow, gd = (
             data[f"{way}_{key}"] if column is None else data[f"{way}_{key}"][:, column] for way in ("flow", "gd")
         )
@@ -44,12 +45,12 @@ def draw(data):
 
     both(loss, "log_loss", "log L")
     both(margin, "median_margin", "median")
-    both(margin, "min_margin", "smallest", line=plots.LINES[1])
+    both(margin, "min_margin", "smallest", line=curves.LINES[1])
     for layer in range(data["flow_norm"].shape[1]):
-        both(norm, "norm", f"layer {layer + 1}", layer, plots.LINES[layer])
-        both(cosine, "alignment", f"layer {layer + 1}", layer, plots.LINES[layer])
+        both(norm, "norm", f"layer {layer + 1}", layer, curves.LINES[layer])
+        both(cosine, "alignment", f"layer {layer + 1}", layer, curves.LINES[layer])
     both(accuracy, "train_accuracy", "training set")
-    both(accuracy, "test_accuracy", "test set", line=plots.LINES[1])
+    both(accuracy, "test_accuracy", "test set", line=curves.LINES[1])
     for axes, label in (
         (loss, "log L (natural logarithm)"),
         (margin, "margin yΦ(x), units of the output"),

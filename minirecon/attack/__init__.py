@@ -9,11 +9,10 @@ import numbers
 
 import numpy as np
 
-from . import memory, progressbar, resume
-from .checkpoint import cast, check
-from .lbfgs import lbfgs
-from .refine import ITERATIONS, check_samples, refine
-from .sgd import sgd
+from ..io import memory
+from ..io.progress import progress_line
+from ..mlp import cast, check
+from . import lbfgs, refine, resume, sgd
 
 SETTINGS = {
     "lbfgs": {
@@ -80,17 +79,17 @@ def reconstruct(
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype)
     name = progress if isinstance(progress, str) else "attack"
-    run = lbfgs if optimizer == "lbfgs" else sgd
+    run = lbfgs.lbfgs if optimizer == "lbfgs" else sgd.sgd
     samples = settings.get("samples")
     if samples:
-        check_samples(params, samples, m)
+        refine.check_samples(params, samples, m)
     # losses that overflow are reported as an error of their own
     with np.errstate(all="ignore"), memory.kept():
-        with progressbar.bar(settings["iterations"], name, progress) as bar:
+        with progress_line(settings["iterations"], name, progress) as bar:
             rec = run(params, start, y, rng, bar, settings, state)
         if samples and not rec.interrupted:
-            with progressbar.bar(ITERATIONS, "refine", progress) as bar:
-                rec = refine(params, rec, samples, settings["alpha"], bar)
+            with progress_line(refine.ITERATIONS, "refine", progress) as bar:
+                rec = refine.refine(params, rec, samples, settings["alpha"], bar)
     return rec
 
 

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import memory, mlp, progressbar
-from .checkpoint import Layer
+from . import mlp
+from .io import memory
+from .io.progress import progress_line
+from .mlp import Layer
 
 EPSILON = 0.02  # predicted drop of log L in one step of the flow
 RHO = 0.05  # largest relative change of a layer in one step of the flow
@@ -178,7 +180,7 @@ def train(
         return q, log_loss, mlp.weighted_gradient(params, inputs, gates, coeff)
 
     rows, time, step, interrupted = [], 0.0, 0, False
-    with progressbar.bar(1.0, "train", progress) as bar, np.errstate(all="ignore"), memory.kept():
+    with progress_line(1.0, "train", progress) as bar, np.errstate(all="ignore"), memory.kept():
         try:
             while True:
                 q, log_loss, direction = state(params)

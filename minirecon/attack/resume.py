@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint
+from ..io.files import atomic, read_npz
 
 
 def identity(params, m, seed, optimizer, dtype, settings):
@@ -60,7 +60,7 @@ class State:
         """
         if self.path is None or not Path(self.path).exists():
             return {}
-        arrays = checkpoint.read_npz(self.path, "an attack's state")
+        arrays = read_npz(self.path, "an attack's state")
         same(self.path, json.loads(str(arrays.pop("identity", "{}"))), self.identity)
         terms = {name: arrays.pop(f"history {name}") for name in arrays.pop("terms").tolist()}
         history.restore(terms)
@@ -73,5 +73,5 @@ class State:
         terms = history.arrays()
         arrays |= {f"history {name}": values for name, values in terms.items()}
         arrays |= {"identity": json.dumps(self.identity), "terms": np.array(list(terms), dtype=str)}
-        with checkpoint.atomic(self.path) as temporary, open(temporary, "wb") as file:
+        with atomic(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)  # into an open file: to a path, NumPy may add an ending

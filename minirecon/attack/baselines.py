@@ -8,9 +8,10 @@ import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 from autograd import value_and_grad
 
-from . import losses, mlp, progressbar
+from .. import losses, mlp
+from ..io.progress import progress_line
+from ..mlp import cast, check
 from .candidates import Reconstruction
-from .checkpoint import cast, check
 
 CONTRAST = 0.25  # standard deviation of an image less the mean image, about
 
@@ -60,7 +61,7 @@ def invert(params, m, *, seed=0, iterations=300, start_scale=0.1, progress=False
     y = onp.where(onp.arange(m) < m // 2, -1.0, 1.0)
     loss_and_gradient = value_and_grad(lambda flat: inversion_loss(params, flat.reshape(start.shape), y))
     latest, interrupted = [start.ravel()], False
-    with progressbar.bar(iterations, "inversion", progress) as bar:
+    with progress_line(iterations, "inversion", progress) as bar:
 
         def callback(point):
             latest[0] = onp.array(point)

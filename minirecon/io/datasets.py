@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checkpoint import read_npz
+from .files import read_npz
 
 # names of the classes −1 and +1, and which of the original labels become +1
 DIGITS = ("even", "odd"), (1, 3, 5, 7, 9)
@@ -41,7 +41,7 @@ class Dataset(NamedTuple):
 
 def data_file(name):
     r"""Path of a file that is shipped with the package: in an installed copy, or in the repository."""
-    here = Path(__file__).parent
+    here = Path(__file__).parent.parent
     for folder in (here / "data", here.parent / "data"):
         if (folder / name).is_file():
             return folder / name

@@ -33,12 +33,12 @@ class Task(NamedTuple):
     @property
     def path(self):
         r"""The file of the function, in the package's folder."""
-        return f"{self.function.split('.')[0]}.py"
+        return self.function.rpartition(".")[0].replace(".", "/") + ".py"
 
     @property
     def name(self):
         r"""The function's name alone."""
-        return self.function.split(".")[1]
+        return self.function.rpartition(".")[2]
 
     @property
     def stub(self):

@@ -13,8 +13,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from . import progressbar
-from .checkpoint import atomic
+from ..io.files import atomic
+from ..io.progress import progress_line
 from .examiner import Verdict, end, examine
 from .handout import check_solved, definition, load_tasks
 
@@ -197,7 +197,7 @@ def _run(todo, files, seconds, jobs, progress):
             return task, text, examine(folder, task.tests, seconds, "grading", expected, running)
 
     try:
-        with progressbar.bar(len(todo), "grade", progress) as bar:
+        with progress_line(len(todo), "grade", progress) as bar:
             pool = Parallel(jobs or -1, require="sharedmem", return_as="generator_unordered")
             for task, text, verdict in pool(delayed(one)(*each) for each in todo):
                 done[task, text] = verdict

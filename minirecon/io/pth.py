@@ -12,7 +12,8 @@ import zipfile
 
 import numpy as np
 
-from .unpickle import DTYPES, CheckpointError, Tensor, UnsafeCheckpointError, unpickle
+from ..mlp import CheckpointError
+from .unpickle import DTYPES, Tensor, UnsafeCheckpointError, unpickle
 
 LARGEST_PICKLE = 2**20  # bytes; that of 1000 layers takes a fifth
 MAGIC_BEFORE_1_6 = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that old files begin with

@@ -10,9 +10,7 @@ import pickletools
 import re
 from typing import NamedTuple
 
-
-class CheckpointError(ValueError):
-    r"""A weight file or a set of weights that can't be used; the message names it and the reason."""
+from ..mlp import CheckpointError
 
 
 class UnsafeCheckpointError(CheckpointError):

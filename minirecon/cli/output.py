@@ -47,23 +47,25 @@ class Run:
 
     def draw(self, name, figure):
         r"""Write a figure as `name`.png; None, where there is nothing to draw, is passed over."""
-        from . import figures
+        from ..experiments.drawing import images
 
         if figure is not None:
-            figures.save(figure, self.out / f"{name}.png")
+            images.save(figure, self.out / f"{name}.png")
 
     def write_candidates(self, params, rec, class_names=("−1", "+1")):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual."""
-        from . import candidates, checkpoint, figures, losses, mlp, plots
+        from .. import losses, mlp
+        from ..attack import candidates
+        from ..experiments.drawing import curves, images
 
         candidates.save_candidates(rec, self.out / "candidates.npz")
-        self.draw("candidates", figures.candidates(rec.x, rec.y, rec.lam, class_names))
-        self.draw("losses", plots.loss_history(rec.history))
+        self.draw("candidates", images.candidates(rec.x, rec.y, rec.lam, class_names))
+        self.draw("losses", curves.loss_history(rec.history))
         residual = losses.residual(params, rec.x, rec.lam, rec.y)
         done = len(next(iter(rec.history.values()), []))
         length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
         self.results |= {"m": len(rec.x), "residual": residual, **length, "interrupted": rec.interrupted}
-        norms = [mlp.square_norm([layer]) for layer in checkpoint.cast(params, float)]
+        norms = [mlp.square_norm([layer]) for layer in mlp.cast(params, float)]
         parts = [f"{part:.3g} of {norm:.3g}" for part, norm in zip(residual["per_layer"], norms, strict=True)]
         if rec.interrupted:
             print(f"interrupted: keeping the {'best candidates so far' if rec.run is None else 'runs that are done'}")
@@ -78,11 +80,12 @@ class Run:
 
     def write_consensus(self, rec):
         r"""Write, draw and print what several runs agree on."""
-        from . import consensus, figures
+        from ..attack import consensus
+        from ..experiments.drawing import images
 
         agreed = consensus.consensus(rec)
         consensus.save_consensus(agreed, self.out / "consensus.npz")
-        self.draw("consensus", figures.consensus(*agreed))
+        self.draw("consensus", images.consensus(*agreed))
         every, half = (sum(agreed.support >= least) for least in (1, 0.5))
         print(
             f"{len(agreed.x)} groups of candidates that are alike: {every} found by all runs,\n"
@@ -91,7 +94,7 @@ class Run:
 
     def write_agreement(self, rec, data):
         r"""Print how right it is what several runs agree on, beside their starts as a null baseline."""
-        from . import consensus
+        from ..attack import consensus
 
         both = [consensus.evaluate(consensus.consensus(each), data) for each in (rec, rec._replace(x=rec.start))]
         self.results["consensus"] = {"candidates": both[0], "start": both[1]}
@@ -99,12 +102,14 @@ class Run:
 
     def write_score(self, score, data, m):
         r"""Draw and print a Score or PointScore, beside its null baselines."""
-        from . import figures, metrics, tables
+        from .. import metrics
+        from ..experiments.drawing import images
+        from . import tables
 
         summary = metrics.summary(score)
         null = {name: metrics.summary(other) for name, other in score.null.items()}
         self.results |= {"n": len(data.x), **summary, "null": null}
-        self.draw("reconstructions", figures.reconstructions(score, data))
+        self.draw("reconstructions", images.reconstructions(score, data))
         print("\n" + tables.scores({f"{m} candidates": summary}, null, len(data.x)))
         print("This uses the true training set: an evaluation, not part of the attack.")
         if "ssim" not in summary:
@@ -122,7 +127,7 @@ class Run:
 
     def finish(self, spent=(), name="results", **results):
         r"""Write `name`.json, remove files that are `spent` once it is there, and print where everything is."""
-        from .checkpoint import atomic
+        from ..io.files import atomic
 
         self.results |= {
             "versions": _versions(),

@@ -7,9 +7,9 @@ import numpy as np
 from autograd import value_and_grad
 from autograd.tracer import getval
 
-from . import losses
+from .. import losses
+from ..io.progress import History
 from .candidates import Reconstruction
-from .progressbar import History
 
 SEGMENT = 1000  # iterations from one save to the next (resume.py)
 

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import attack, checkpoint, datasets, metrics, mlp
+from .. import attack, metrics, mlp
+from ..io import datasets
+from ..io.weights import load
 
 
 class Demo(NamedTuple):
@@ -40,7 +42,7 @@ def demo(case, seed=0, *, progress=False):
     params, data, rec, score : tuple of Layer, Dataset, Reconstruction, Score or PointScore
     """
     preset = DEMOS[case]
-    params = checkpoint.load(datasets.data_file(preset.weights))
+    params = load(datasets.data_file(preset.weights))
     rec = attack.reconstruct(params, preset.m, seed=seed, progress=progress, **preset.settings)
     # from here on the true training set is used
     data = datasets.load_dataset(case, preset.n)

@@ -15,8 +15,8 @@ import numpy as onp  # the plain one, where nothing is differentiated
 from autograd import value_and_grad
 from threadpoolctl import threadpool_limits
 
-from . import losses, mlp
-from .checkpoint import Layer
+from .. import losses, mlp
+from ..mlp import Layer
 
 SPREAD = 0.15  # relative error of the KKT value where a unit is on, measured on trained networks
 WIDEN = (30, 10, 3, 1.5)  # the likelihood's width at the start of layer 1 goes down in these steps

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, experiments
-from .report import Run
+from .. import experiments
+from ..io.files import atomic
+from .output import Run
 
 PAGE = """# Figures
 
@@ -34,7 +35,7 @@ def make(name, out, seed, quick):
     module, settings = experiments.load(name), experiments.settings(name, quick)
     with Run("figure", out, seed, {"name": name, "quick": quick, **settings}) as run:
         data = {key: np.asarray(value) for key, value in module.run(seed, True, **settings).items()}
-        with checkpoint.atomic(run.out / f"{name}.npz") as temporary:
+        with atomic(run.out / f"{name}.npz") as temporary:
             np.savez_compressed(temporary, **data)
         run.draw(name, module.draw(data))
         caption = module.caption(data).strip()
@@ -71,5 +72,5 @@ def page(folder):
 
 
 def _write(path, text):
-    with checkpoint.atomic(path) as temporary:
+    with atomic(path) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checkpoint import atomic
-from .figures import image_shape
-from .metrics import ncc
+from ..io.files import atomic
+from ..metrics import image_shape, ncc
 
 ALIKE = 0.9  # NCC above which two candidates are the same image
 RIGHT = 0.8  # NCC above which a candidate is a training image

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import checkpoint
+from ..io.files import atomic, read_npz
 
 
 class Reconstruction(NamedTuple):
@@ -34,7 +34,7 @@ class Reconstruction(NamedTuple):
 def save_candidates(rec, path, **more):
     r"""Write x, lam, y, start and run, and `more` arrays, to `path` (.npz), whole or not at all."""
     arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start, "run": rec.run, **more}
-    with checkpoint.atomic(path) as temporary:
+    with atomic(path) as temporary:
         np.savez(temporary, **{name: array for name, array in arrays.items() if array is not None})
 
 
@@ -45,7 +45,7 @@ def load_candidates(path):
 
     Raises ValueError for a missing or damaged file, or arrays that are not these.
     """
-    arrays = checkpoint.read_npz(path, "candidates")
+    arrays = read_npz(path, "candidates")
     missing = {"x", "lam", "y"} - set(arrays)
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(sorted(missing))}; expected x, lam and y")

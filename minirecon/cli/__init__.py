@@ -3,9 +3,11 @@ r"""The command line, `minirecon VERB`: its options, and its errors in one line;
 import argparse
 import sys
 
-from . import course, demos, experiments, gallery, verbs
-from .attack import SETTINGS
-from .checkpoint import ENDINGS
+from .. import course, experiments
+from ..attack import SETTINGS
+from ..experiments.demo import DEMOS
+from ..io.weights import ENDINGS
+from . import figure, verbs
 
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
@@ -46,7 +48,7 @@ def _parser():
         return sub
 
     sub = verb("demo", verbs.demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
-    cases = list(demos.DEMOS)
+    cases = list(DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
     count = {"type": int, "default": 20, "help": "training samples; the paper has 500 (default %(default)s)"}
@@ -94,7 +96,7 @@ def _parser():
     sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
     sub.add_argument("--n", **count)
 
-    sub = verb("figure", gallery.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
+    sub = verb("figure", figure.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
     sub.add_argument(
         "name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join([*experiments.NAMES, "all"])
     )

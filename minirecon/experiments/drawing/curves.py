@@ -8,7 +8,7 @@ from itertools import cycle
 import numpy as np
 from matplotlib.figure import Figure
 
-from .figures import BLACK, BLUE, GREEN, ORANGE, SKY
+from .images import BLACK, BLUE, GREEN, ORANGE, SKY
 
 LINES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "^"), (BLACK, "-.", "D"), (SKY, (0, (5, 1)), "v"))
 TERMS = {  # of the attack's loss, as a Reconstruction's history has them

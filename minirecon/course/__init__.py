@@ -7,7 +7,7 @@ from pathlib import Path
 from . import grading, handout
 from .examiner import examine
 
-PACKAGE = Path(__file__).parent.parent  # a checkout or a handout, unless this is an installed copy
+PACKAGE = Path(__file__).parent.parent.parent  # a checkout or a handout, unless this is an installed copy
 NO_SANDBOX = (
     "A submission is run with limits of time and memory, in a process of its own, but this is no sandbox for "
     "hostile code: a function can read, change and delete whatever you can. For submissions you do not trust, run "

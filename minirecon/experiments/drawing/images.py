@@ -4,13 +4,11 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines al
 Matplotlib's object interface is used, so that no window, display or global state is involved.
 """
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from .checkpoint import atomic
-from .metrics import PointScore, stretch
+from ...io.files import atomic
+from ...metrics import PointScore, image_shape, stretch
 
 BLUE, SKY, ORANGE, GREEN, BLACK = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#000000"
 COLUMNS = 10  # images in a row
@@ -22,18 +20,6 @@ def save(figure, path):
     r"""Write a figure as PNG at 120 dots an inch, whole or not at all."""
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)
-
-
-def image_shape(d):
-    r"""Guess (c, h, w) from the number of pixels: s² is grey, 3s² is RGB, anything else None.
-
-    No number is both, for √3 is irrational. The attack knows the weights only, not the shape.
-    """
-    for c in (1, 3):
-        side = math.isqrt(d // c)
-        if c * side * side == d:
-            return c, side, side
-    return None
 
 
 def show(axes, pixels, shape):

@@ -16,9 +16,12 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import attack, progressbar, resume
+from .. import attack
+from ..io.files import read_npz
+from ..io.progress import progress_line
+from ..mlp import check
+from . import resume
 from .candidates import Reconstruction, load_candidates, save_candidates
-from .checkpoint import check, read_npz
 
 PATIENCE = 10  # seconds to wait for a cluster
 LOCK = threading.Lock()
@@ -76,7 +79,7 @@ def restarts(
             tasks.append((r, {**options, "checkpoint": None if scheduler else state}))
     name, interrupted = progress if isinstance(progress, str) else "attack", False
     results = _cluster(params, tasks, scheduler) if scheduler else _local(params, tasks, jobs)
-    with progressbar.bar(runs, name, progress) as bar, contextlib.closing(results):
+    with progress_line(runs, name, progress) as bar, contextlib.closing(results):
         try:
             _count(bar, len(done), runs)
             for r, rec in results:

@@ -3,7 +3,7 @@ r"""What each verb of the command line does: it calls the package and prints; th
 import textwrap
 from pathlib import Path
 
-from .report import Run
+from .output import Run
 
 GOES_ON = "The same command with --resume goes on."
 DEMO_TEXT = (
@@ -15,16 +15,17 @@ DEMO_TEXT = (
 
 def demo(args):
     r"""Attack shipped weights, score, draw."""
-    from . import attack, demos
+    from .. import attack
+    from ..experiments import demo
 
-    preset = demos.DEMOS[args.case]
+    preset = demo.DEMOS[args.case]
     also = f" the number {preset.n}," if "samples" in preset.settings else ""
     text = DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case, also=also)
     intro = textwrap.fill(text, 79) + "\n"
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
     with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config, intro) as run:
-        params, data, rec, score = demos.demo(args.case, args.seed, progress=True)
+        params, data, rec, score = demo.demo(args.case, args.seed, progress=True)
         run.write_candidates(params, rec, data.class_names)
         run.write_score(score, data, len(rec.x))
         run.finish()
@@ -32,8 +33,10 @@ def demo(args):
 
 def train(args):
     r"""Train a network and write its weights."""
-    from . import checkpoint, datasets, plots
-    from .train import train
+    from .. import mlp
+    from ..experiments.drawing import curves
+    from ..io import datasets, weights
+    from ..training import train
 
     data = datasets.load_dataset(args.case, args.n)
     config = {
@@ -49,9 +52,9 @@ def train(args):
         trained = train(data, seed=args.seed, progress=True, **config)
         if trained.interrupted:
             print("interrupted: keeping the weights so far")
-        weights = checkpoint.cast(trained.params, "float16" if args.half else "float32")
-        checkpoint.save(weights, run.out / "weights.pth")
-        run.draw("training", plots.training(trained.history))
+        params = mlp.cast(trained.params, "float16" if args.half else "float32")
+        weights.save(params, run.out / "weights.pth")
+        run.draw("training", curves.training(trained.history))
         last = {key: values[-1].tolist() for key, values in trained.history.items()}
         print(
             f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
@@ -66,9 +69,11 @@ def train(args):
 
 def attack(args):
     r"""Reconstruct candidates from a weight file."""
-    from . import attack, checkpoint, lbfgs, sgd
+    from .. import attack
+    from ..attack import lbfgs, sgd
+    from ..io.weights import load
 
-    params = checkpoint.load(args.weights)
+    params = load(args.weights)
     segment = (lbfgs if args.optimizer == "lbfgs" else sgd).SEGMENT
     given = dict(args.set or [])
     if args.iterations is not None:
@@ -93,7 +98,7 @@ def attack(args):
 
 
 def _attacks(args, out, params, config):
-    from . import restarts
+    from ..attack import restarts
 
     with Run("attack", out, args.seed, {"weights": args.weights, "runs": args.runs, **config}) as run:
         _check_resume(args, run.out, sorted(run.out.glob("run-*.npz")))
@@ -127,7 +132,9 @@ def _where_possible(write, *args):
 
 def score(args):
     r"""Score the candidates in a folder against a training set."""
-    from . import candidates, datasets, metrics
+    from .. import metrics
+    from ..attack import candidates
+    from ..io import datasets
 
     rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
     data = datasets.load_dataset(args.against, args.n)
@@ -142,15 +149,18 @@ def score(args):
 
 def kkt(args):
     r"""Check the KKT conditions of weights at the true training set."""
-    from . import checkpoint, datasets, kkt, plots, tables
+    from .. import kkt, mlp
+    from ..experiments.drawing import curves
+    from ..io import datasets, weights
+    from . import tables
 
-    params = checkpoint.check(checkpoint.load(args.weights), args.weights, outputs=1)
+    params = mlp.check(weights.load(args.weights), args.weights, outputs=1)
     data = datasets.load_dataset(args.against, args.n)
     config = {"weights": args.weights, "against": args.against, "n": args.n}
     out = args.out or f"minirecon-out/kkt-{Path(args.weights).stem}"
     with Run("kkt", out, args.seed, config) as run:
         report = kkt.kkt_report(params, data)
-        run.draw("kkt", plots.kkt(report, data.name))
+        run.draw("kkt", curves.kkt(report, data.name))
         print("\n" + tables.kkt(report))
         print("This uses the true training set: a test of the theory, not part of the attack.")
         arrays = {name: getattr(report, name).tolist() for name in ("margin", "lam", "late")}
@@ -159,31 +169,31 @@ def kkt(args):
 
 def convert(args):
     r"""Write weights in another format."""
-    from . import checkpoint
+    from ..io import weights
 
-    params = checkpoint.load(args.weights)
-    checkpoint.save(params, args.output)
+    params = weights.load(args.weights)
+    weights.save(params, args.output)
     print(textwrap.fill(f"minirecon convert: wrote {args.output}, {_describe(params)}", 79))
 
 
 def inspect(args):
     r"""Print what a weight file holds, and whether it can be attacked."""
-    from . import checkpoint
+    from ..io import weights
 
-    tensors = checkpoint.read_tensors(args.weights)
+    tensors = weights.read_tensors(args.weights)
     print(f"minirecon inspect: {args.weights} holds {len(tensors)} tensors")
     for name, tensor in tensors.items():
         span = f"from {tensor.min():.4g} to {tensor.max():.4g}" if tensor.size else "empty"
         print(f"  {name:24} {' × '.join(map(str, tensor.shape)) or 'a number':16} {tensor.dtype!s:9} {span}")
     print(f"{sum(tensor.size for tensor in tensors.values()):,} parameters")
     try:
-        print(_describe(checkpoint.assemble(tensors)))
-    except checkpoint.CheckpointError as error:
+        print(_describe(weights.assemble(tensors)))
+    except weights.CheckpointError as error:
         print(textwrap.fill(f"not a network to attack: {error}", 79))
 
 
 def _describe(params):
-    from . import mlp
+    from .. import mlp
 
     widths = [params[0].weight.shape[1], *(len(layer.weight) for layer in params)]
     biased = [str(number) for number, layer in enumerate(params, 1) if layer.bias is not None]

@@ -20,10 +20,10 @@ from autograd import value_and_grad
 from autograd.tracer import getval
 from threadpoolctl import ThreadpoolController
 
-from . import losses, mlp
+from .. import losses, mlp
+from ..io.progress import History
+from ..mlp import Layer
 from .candidates import Reconstruction
-from .checkpoint import Layer
-from .progressbar import History
 
 # Iterations of one search; its end can be saved (resume.py). Over six seeds of the MNIST and CIFAR-10 demos, searches
 # without a limit gave the same losses and scores.

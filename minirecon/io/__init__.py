@@ -1,0 +1,1 @@
+r"""Files, weights, data sets, the progress line, memory: what the paper takes for granted."""
