@@ -110,9 +110,9 @@ class Report(NamedTuple):
     cosine: float
 
 
-def margins(params, x, y):
-    r"""yᵢ Φ(θ; xᵢ), (n,), for x (n, d) and labels y (n,), −1 or +1."""
-    return y * mlp.forward(params, x)[0]
+def margins(params, x, y, scalar=mlp.margin):
+    r"""The margins s(xᵢ), yᵢ Φ(θ; xᵢ) in the paper, (n,), for x (n, d) and labels y (n,), −1 or +1."""
+    return scalar(mlp.forward(params, x).phi, y)[0]
 
 
 def tangent_kernel(params, x, other=None, layers=None):
@@ -134,31 +134,25 @@ def tangent_kernel(params, x, other=None, layers=None):
 
     Source: Jacot, Gabriel and Hongler 2018; the form for a multilayer perceptron was derived for this project.
     """
-    _, inputs, _, signals = _each(params, x)
-    _, inputs_other, _, signals_other = _each(params, x if other is None else other)
-    kernel = np.zeros((len(signals[0]), len(signals_other[0])))
-    for number, (a, b, d, e) in enumerate(zip(inputs, inputs_other, signals, signals_other, strict=True), start=1):
-        if layers is None or number in layers:
-            has_bias = params[number - 1].bias is not None
-            kernel += (d @ e.T) * (a @ b.T + has_bias)  # (n, p)
-    return kernel
+    one = _each(params, x, None, mlp.output)
+    return _gram(params, one, one if other is None else _each(params, other, None, mlp.output), layers)
 
 
-def dual(params, x, y, layers=None):
+def dual(params, x, y, layers=None, scalar=mlp.margin):
     r"""The Q (n, n) and h (n,) of the residual as a function of λ, the dual of an SVM in the tangent kernel:
 
-        ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖² = ‖θ‖² − 2 hᵀλ + λᵀQλ,    Qᵢⱼ = yᵢyⱼKᵢⱼ,    hᵢ = yᵢ⟨θ, ∇Φ(xᵢ)⟩
+        ‖θ − Σ λᵢ∇s(xᵢ)‖² = ‖θ‖² − 2 hᵀλ + λᵀQλ,    Qᵢⱼ = ⟨∇s(xᵢ), ∇s(xⱼ)⟩,    hᵢ = ⟨θ, ∇s(xᵢ)⟩
 
-    For a homogeneous network and all layers hᵢ = L yᵢΦ(xᵢ), by Euler; in general hᵢ = yᵢ Σ_l ⟨dᵢˡ, zᵢˡ⟩.
-    Derived for this project from the stationarity condition.
+    In the paper s = yΦ, so that Qᵢⱼ = yᵢyⱼKᵢⱼ. For a homogeneous network and all layers hᵢ = L s(xᵢ), by Euler; in
+    general hᵢ = Σ_l ⟨dᵢˡ, zᵢˡ⟩ with the signals d of s. Derived for this project from the stationarity condition.
     """
-    _, _, z, signals = _each(params, x)
-    parts = enumerate(zip(z, signals, strict=True), start=1)
-    h = sum(np.sum(d * z_l, axis=1) for number, (z_l, d) in parts if layers is None or number in layers)
-    return np.outer(y, y) * tangent_kernel(params, x, layers=layers), y * h
+    net, signals = each = _each(params, x, y, scalar)
+    parts = enumerate(zip(net.z, signals, strict=True), start=1)
+    h = sum(np.sum(d * z, axis=1) for number, (z, d) in parts if layers is None or number in layers)
+    return _gram(params, each, each, layers), h
 
 
-def multipliers(params, x, y, layers=None):
+def multipliers(params, x, y, layers=None, scalar=mlp.margin):
     r"""The λ ≥ 0 with which given samples explain the weights best: argmin ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖², a convex problem.
 
     Parameters
@@ -177,10 +171,10 @@ def multipliers(params, x, y, layers=None):
 
     Source: arXiv 2206.07758, section 3; the dual of an SVM in the tangent kernel.
     """
-    return nnls(*_least_squares(*dual(params, x, y, layers)))
+    return nnls(*_least_squares(*dual(params, x, y, layers, scalar)))
 
 
-def kkt_report(params, data):
+def kkt_report(params, data, scalar=mlp.margin):
     r"""Check the four KKT conditions at the true training samples: a Report.
 
     Parameters
@@ -195,19 +189,19 @@ def kkt_report(params, data):
 
     Source: arXiv 2206.07758, section 3, Theorem 3.1 (after Lyu and Li 2019; Ji and Telgarsky 2020).
     """
-    x, y, n = data.x.astype(float), data.y.astype(float), len(data.y)
+    x, y, n = data.x.astype(float), data.y, len(data.y)
     params = mlp.cast(params, float)
-    q = margins(params, _fits(params, x), y)
+    q = margins(params, _fits(params, x), y, scalar)
     if not q.min() > 0:
         raise ValueError(f"{int(np.sum(q <= 0))} of {n} samples are misclassified; expected a margin yΦ(x) above 0")
-    quadratic, h = dual(params, x, y)
+    quadratic, h = dual(params, x, y, None, scalar)
     root, target = _least_squares(quadratic, h)
     # late in training dθ/dt = (1/n) Σ σ(−yᵢΦᵢ) yᵢ∇Φ(xᵢ) points along θ
     sigma = log_logistic_loss(q)[1]  # σ(−q)/L: no number underflows
     late = sigma * (h @ sigma) / (sigma @ quadratic @ sigma)
     lam = nnls(root, target)
     each = {"zero": 0 * lam, "late": late, "best": lam, "signed": np.linalg.lstsq(root, target, rcond=None)[0]}
-    residual = {name: losses.residual(params, x, n * value, y) for name, value in each.items()}
+    residual = {name: losses.residual(params, x, n * value, y, scalar) for name, value in each.items()}
     gamma = float(q.min())
     by_layer = [mlp.square_norm([layer]) / gamma for layer in params] if mlp.homogeneity_degree(params) else None
     return Report(
@@ -224,10 +218,21 @@ def kkt_report(params, data):
     )
 
 
-def _each(params, x):
-    r"""Φ, inputs, z and the signals of Φ itself, c = 1, of every sample."""
-    phi, inputs, z, gates = mlp.forward(params, _fits(params, x))
-    return phi, inputs, z, mlp.backward(params, gates, np.ones(len(x)))
+def _each(params, x, y, scalar):
+    r"""The forward pass of samples, and the signals of each one's s itself, c = 1."""
+    net = mlp.forward(params, _fits(params, x))
+    return net, mlp.backward(params, net.gates, scalar(net.phi, y)[1])
+
+
+def _gram(params, one, other, layers):
+    r"""⟨∇s(xᵢ), ∇s(xⱼ)⟩ (n, p) of two of `_each`, summed over `layers`."""
+    kernel = 0
+    every = zip(one[0].inputs, other[0].inputs, one[1], other[1], strict=True)
+    for number, (a, b, d, e) in enumerate(every, start=1):
+        if layers is None or number in layers:
+            has_bias = params[number - 1].bias is not None
+            kernel = kernel + (d @ e.T) * (a @ b.T + has_bias)  # (n, p)
+    return kernel
 
 
 def _fits(params, x):

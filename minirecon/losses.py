@@ -6,24 +6,27 @@ the authors' code. All of them can be differentiated by autograd in `x` and in `
 """
 
 import autograd.numpy as np
-import numpy as onp  # the plain one, inside the primitive
-from autograd.extend import defvjp, defvjp_argnums, primitive
+import numpy as onp  # the plain one, inside the primitives
+from autograd.extend import defvjp, primitive
 
 from . import mlp
 
 LAMBDA_WEIGHT = 5.0  # the authors' weights are 1 (parameter), 5 (lambda), 1 (range)
 
 
-def parameter_loss(params, x, lam, y, alpha=None):
-    r"""The stationary loss, ‖θ − (1/m) Σᵢ λᵢ yᵢ ∇_θ Φ(θ; xᵢ)‖², summed over all parameters.
+def parameter_loss(params, x, lam, y, alpha=None, scalar=mlp.margin, target=None):
+    r"""The stationary loss, ‖θ − (1/m) Σᵢ λᵢ ∇_θ s(xᵢ)‖² with s = yᵢΦ(θ; xᵢ), summed over all parameters.
 
     Parameters
     ----------
     params : tuple of Layer, the trained θ
     x : (m, d), candidates
     lam : (m,), multipliers; m times the λ of the paper's equation, as in the authors' code
-    y : (m,), labels, −1 or +1
+    y : (m,), labels, as `scalar` takes them; −1 or +1 in the paper
     alpha : sharpness of the modified ReLU's gates; None for plain ReLU
+    scalar : the s whose gradients explain the weights, `mlp.margin` or another of those beside it
+    target : tuple of Layer, what is to be explained: θ − θ₀ where the initial weights θ₀ are known, or what
+        training added between two checkpoints. None: θ itself
 
     Returns
     -------
@@ -31,21 +34,52 @@ def parameter_loss(params, x, lam, y, alpha=None):
 
     Source: arXiv 2206.07758, section 4, the stationary loss; the factor 1/m from the authors' extraction.py.
     """
-    _, inputs, z, gates = mlp.forward(params, x, alpha)
-    signals = mlp.backward(params, gates, lam * y / len(y))
-    return sum(layer_residuals(params, inputs, z, signals))
+    net = mlp.forward(params, x, alpha)
+    _, slope = scalar(net.phi, y)  # (m, K)
+    explained = mlp.weighted_gradient(params, net, (lam / len(y))[:, None] * slope)
+    misfit = mlp.subtract(params if target is None else target, explained)
+    return sum(inner(r, r) for layer in misfit for r in layer if r is not None)
 
 
-def layer_residuals(params, inputs, z, signals):
-    r"""‖θˡ − Gˡ‖² for each layer l, weight and bias together: a list of L scalars.
+def multiplied_out(params, x, lam, y, alpha=None, scalar=mlp.margin, target=None):
+    r"""The same number as `parameter_loss`, faster for few candidates: see `layer_residual`."""
+    return sum(layer_residuals(params, x, lam, y, alpha, scalar, target))
 
-    `inputs` and `z` from `mlp.forward`, `signals` from `mlp.backward`.
+
+def layer_residuals(params, x, lam, y, alpha=None, scalar=mlp.margin, target=None):
+    r"""The part of each layer in `parameter_loss`, weight and bias together: a list of L scalars."""
+    net = mlp.forward(params, x, alpha)
+    _, slope = scalar(net.phi, y)
+    signals = mlp.backward(params, net.gates, (lam / len(y))[:, None] * slope)
+    z = net.z if target is None else [None] * len(params)  # of the target's weights
+    return [layer_residual(*each) for each in zip(target or params, net.inputs, signals, z, strict=True)]
+
+
+def layer_residual(layer, a, d, z=None):
+    r"""‖W − DᵀA‖² + ‖b − Dᵀ1‖², one layer's part of the parameter loss; for m candidates far below the width
+
+        ‖W‖² + ‖b‖² − 2⟨D, AWᵀ + 1bᵀ⟩ + ⟨DDᵀ, AAᵀ + 11ᵀ⟩
+
+    with b and 11ᵀ only where there is a bias. No (out, in) matrix is formed then, only two (m, m). The last term
+    is this layer's part of cᵀKc, c = λy/m, for the tangent kernel K. This form subtracts large numbers: its
+    rounding error is that of ‖W‖² + ‖DᵀA‖² in the type of the weights, however small the residual.
+
+    Parameters
+    ----------
+    layer : Layer, W (out, in) and b (out,) or None;  a : (m, in), inputs;  d : (m, out), signals
+    z : (m, out), AWᵀ + 1bᵀ, where the forward pass has it; None: it is computed
+
+    Derived for this project from the stationary loss.
     """
-    terms = []
-    for (weight, bias), a, z_l, d in zip(params, inputs, z, signals, strict=True):
-        gram = gram_is_cheaper(len(a), *weight.shape)
-        terms.append(layer_residual(d, a, z_l if gram else None, weight, bias, {}))
-    return terms
+    weight, bias = layer
+    if not gram_is_cheaper(len(a), *weight.shape):
+        misfit = np.dot(d.T, a) - weight  # (out, m) x (m, in) -> (out, in)
+        rest = None if bias is None else np.sum(d, axis=0) - bias
+        return inner(misfit, misfit) + (0 if rest is None else inner(rest, rest))
+    if z is None:
+        z = np.dot(a, weight.T) if bias is None else np.dot(a, weight.T) + bias
+    norm2 = sum(onp.vdot(p, p) for p in layer if p is not None)
+    return norm2 - 2 * inner(d, z) + inner(gram(d), gram(a) + float(bias is not None))
 
 
 def gram_is_cheaper(m, fan_out, fan_in):
@@ -58,79 +92,33 @@ def gram_is_cheaper(m, fan_out, fan_in):
 
 
 @primitive
-def layer_residual(d, a, z, weight, bias, kept):
-    r"""‖W − DᵀA‖² + ‖b − Dᵀ1‖², one layer's part of the parameter loss, with its derivative beside it.
-
-    Direct, for z = None: form R = DᵀA − W (out, in) and r = Dᵀ1 − b (out,). As d‖R‖² = 2⟨R, dDᵀA + DᵀdA⟩,
-
-        ∂/∂D = 2 (A Rᵀ + 1 rᵀ)        ∂/∂A = 2 D R
-
-    Gram, for z = AWᵀ + 1bᵀ from the forward pass: multiply the square out,
-
-        ‖W‖² + ‖b‖² − 2⟨D, z⟩ + ⟨DDᵀ, AAᵀ + 11ᵀ⟩
-        ∂/∂D = 2 ((AAᵀ + 11ᵀ) D − z)  ∂/∂A = 2 DDᵀA  ∂/∂z = −2D
-
-    with 11ᵀ only where there is a bias. No (out, in) matrix is formed, only two (m, m), and what z contributes
-    goes back through the forward pass together with the rest. ⟨DDᵀ, AAᵀ + 11ᵀ⟩ is this layer's part of cᵀKc,
-    c = λy/m, for the tangent kernel K. The Gram form subtracts large numbers: its rounding error is that of
-    ‖W‖² + ‖DᵀA‖² in the type of the weights, however small the residual (tests/test_losses.py).
-
-    Parameters
-    ----------
-    d : (m, out), signals, from `mlp.backward`;  a : (m, in), inputs of the layer, from `mlp.forward`
-    z : (m, out) or None;  weight : (out, in);  bias : (out,) or None
-    kept : empty dict, takes what the value and the derivative have in common
-
-    Source of the loss: arXiv 2206.07758, section 4. The regrouping was derived for this project.
-    """
-    if z is None:
-        kept["R"] = onp.dot(d.T, a)  # (out, m) x (m, in) -> (out, in)
-        kept["R"] -= weight
-        kept["r"] = None if bias is None else onp.sum(d, axis=0) - bias  # (out,)
-        return sum(onp.vdot(r, r) for r in kept.values() if r is not None)
-    kept["A"], kept["D"] = onp.dot(a, a.T), onp.dot(d, d.T)  # (m, m)
-    square = onp.vdot(weight, weight)
-    if bias is not None:
-        kept["A"] += 1
-        square += onp.vdot(bias, bias)
-    return square - 2 * onp.vdot(d, z) + onp.vdot(kept["D"], kept["A"])
+def inner(a, b):
+    r"""⟨A, B⟩ = Σ aᵢⱼbᵢⱼ, without an array for the products."""
+    return onp.vdot(a, b)
 
 
-def _layer_residual_vjp(argnums, _, arguments, __):
-    d, a, z, _, _, kept = arguments
-    if max(argnums) > 2:
-        raise NotImplementedError("layer_residual: no derivative in the weights, only in d, a and z")
-
-    def half(argnum):  # half of the derivative, in a new array
-        if argnum == 2:
-            return -d
-        if argnum == 1:
-            return onp.dot(d, kept["R"]) if z is None else onp.dot(kept["D"], a)  # (m, in)
-        if z is not None:
-            return onp.subtract(by_d := onp.dot(kept["A"], d), z, out=by_d)  # (m, out)
-        by_d = onp.dot(a, kept["R"].T)  # (m, out)
-        return by_d if kept["r"] is None else onp.add(by_d, kept["r"], out=by_d)
-
-    return lambda g: [onp.multiply(part := half(argnum), 2 * g, out=part) for argnum in argnums]
+@primitive
+def gram(a):
+    r"""AAᵀ (m, m) of a (m, k); symmetry saves half of the work, and one of the derivative's two products."""
+    return onp.dot(a, a.T)
 
 
-defvjp_argnums(layer_residual, _layer_residual_vjp)
+defvjp(inner, lambda _, a, b: lambda g: g * b, lambda _, a, b: lambda g: g * a)
+defvjp(gram, lambda _, a: lambda g: onp.dot(g + g.T, a))
 
 
-def residual(params, x, lam, y):
+def residual(params, x, lam, y, scalar=mlp.margin, target=None):
     r"""The parameter loss of candidates, plain ReLU, in numbers to report: a dict.
 
-    total : ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²
+    total : ‖θ − (1/m) Σ λᵢ∇s(xᵢ)‖²
     relative : total / ‖θ‖²; the random start of the upper layers, which no sum explains, keeps it up
     per_layer : list of the L parts of total
     zero_lambda : ‖θ‖², the loss of λ = 0
     """
-    params = mlp.cast(params, float)
-    _, inputs, z, gates = mlp.forward(params, x.astype(float))
-    signals = mlp.backward(params, gates, lam * y / len(y))
-    parts = [float(part) for part in layer_residuals(params, inputs, z, signals)]
-    theta = mlp.square_norm(params)
-    return {"total": sum(parts), "relative": sum(parts) / theta, "per_layer": parts, "zero_lambda": theta}
+    params, target = mlp.cast(params, float), target and mlp.cast(target, float)
+    parts = [float(part) for part in layer_residuals(params, x.astype(float), lam, y, None, scalar, target)]
+    norm2 = mlp.square_norm(target or params)
+    return {"total": sum(parts), "relative": sum(parts) / norm2, "per_layer": parts, "zero_lambda": norm2}
 
 
 def lambda_loss(lam, lam_min):
@@ -158,10 +146,10 @@ def range_loss(x, low=-1.0, high=1.0):
 defvjp(range_loss, lambda _, x, low=-1.0, high=1.0: lambda g: 2 * g * (x - onp.clip(x, low, high)), argnums=(0,))
 
 
-def weighted_terms(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0):
+def weighted_terms(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0, scalar=mlp.margin):
     r"""The three losses, each times its weight in the authors' code: a dict parameter, lambda, range."""
     return {
-        "parameter": parameter_loss(params, x, lam, y, alpha),
+        "parameter": multiplied_out(params, x, lam, y, alpha, scalar),
         "lambda": LAMBDA_WEIGHT * lambda_loss(lam, lam_min),
         "range": range_loss(x, low, high),
     }
@@ -172,8 +160,8 @@ def total_loss(params, x, lam, y, alpha, lam_min, low=-1.0, high=1.0):
     return sum(weighted_terms(params, x, lam, y, alpha, lam_min, low, high).values())
 
 
-def margin_loss(phi, y):
-    r"""(1/m) Σᵢ (yᵢΦ(xᵢ)/γ − 1)², where γ is the root mean square of the margins yᵢΦ(xᵢ); from 0 to 4.
+def margin_loss(phi, y, scalar=mlp.margin):
+    r"""(1/m) Σᵢ (sᵢ/γ − 1)², where γ is the root mean square of the margins sᵢ = yᵢΦ(xᵢ); from 0 to 4.
 
     Complementary slackness, which the paper leaves out: λᵢ > 0 only where yᵢΦ(θ; xᵢ) = γ, and every
     candidate has λᵢ > 0. The attack does not know γ, so that the candidates have to agree on one. The root
@@ -181,6 +169,6 @@ def margin_loss(phi, y):
 
     Derived for this project from the KKT conditions, arXiv 2206.07758, section 3.
     """
-    margin = y * phi  # (m,)
+    margin, _ = scalar(phi, y)  # (m,)
     gamma = np.sqrt(np.sum(margin**2) / len(y))  # (autograd's derivative of mean is float64 whatever its argument)
     return np.sum((margin / gamma - 1) ** 2) / len(y)

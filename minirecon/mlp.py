@@ -15,6 +15,7 @@ from typing import NamedTuple
 import autograd.numpy as np
 import numpy as onp  # the plain one, inside the primitives
 from autograd.extend import defvjp, primitive
+from autograd.tracer import getval
 
 
 class Layer(NamedTuple):
@@ -86,6 +87,14 @@ def square_norm(layers):
     return sum(float(np.vdot(p, p)) for layer in layers for p in layer if p is not None)
 
 
+def subtract(layers, others):
+    r"""θ − θ′, layer by layer in the form of `layers`; a bias that is None stays None."""
+    return tuple(
+        Layer(*(None if p is None else p - q for p, q in zip(layer, other, strict=True)))
+        for layer, other in zip(layers, others, strict=True)
+    )
+
+
 def gate(z, alpha=None):
     r"""Derivative of the (modified) ReLU: 1[z > 0] for `alpha` None, else σ(αz).
 
@@ -125,21 +134,29 @@ def relu(z, s):
 defvjp(relu, lambda ans, z, s: lambda g: g * s, None)  # None: no derivative with respect to s
 
 
-def forward(params, x, alpha=None):
-    r"""Forward pass.
+class Pass(NamedTuple):
+    r"""What a forward pass of n samples leaves for the backward pass.
 
-    Parameters
-    ----------
-    params : tuple of Layer with one output
-    x : (n, d), samples
-    alpha : sharpness of the modified ReLU's gates, None for the plain ReLU; the values Φ are the same
-
-    Returns
-    -------
-    phi : (n,), the outputs Φ(θ; xᵢ)
+    phi : (n, K), the outputs Φ(θ; xᵢ), the z of the last layer; K = 1 in the paper
     inputs : list over layers of (n, in), the input aˡ⁻¹ of layer l
     z : list over layers of (n, out), zˡ
     gates : list over hidden layers of (n, out), the derivative of aˡ with respect to zˡ
+    """
+
+    phi: onp.ndarray
+    inputs: list
+    z: list
+    gates: list
+
+
+def forward(params, x, alpha=None):
+    r"""Forward pass: a `Pass`.
+
+    Parameters
+    ----------
+    params : tuple of Layer
+    x : (n, d), samples
+    alpha : sharpness of the modified ReLU's gates, None for the plain ReLU; the values Φ are the same
     """
     a, inputs, z, gates = x, [], [], []
     for number, (weight, bias) in enumerate(params, start=1):
@@ -149,20 +166,20 @@ def forward(params, x, alpha=None):
         if number < len(params):
             gates.append(gate(z[-1], alpha))
             a = relu(z[-1], gates[-1])
-    return z[-1][:, 0], inputs, z, gates
+    return Pass(z[-1], inputs, z, gates)
 
 
 def backward(params, gates, coeff):
-    r"""Backward pass: the signals dˡ of Σᵢ cᵢ Φ(θ; xᵢ), a list over layers of (n, out).
+    r"""Backward pass: the signals dˡ of Σᵢ ⟨cᵢ, Φ(θ; xᵢ)⟩, a list over layers of (n, out).
 
     The gradient of a weight matrix is an outer product, one term a sample:
 
-        cᵢ ∂Φ(xᵢ)/∂Wˡ = dᵢˡ (aᵢˡ⁻¹)ᵀ,    cᵢ ∂Φ(xᵢ)/∂bˡ = dᵢˡ
+        ∂⟨cᵢ, Φ(xᵢ)⟩/∂Wˡ = dᵢˡ (aᵢˡ⁻¹)ᵀ,    ∂⟨cᵢ, Φ(xᵢ)⟩/∂bˡ = dᵢˡ
         dᵢᴸ = cᵢ,    dᵢˡ = (Wˡ⁺¹)ᵀ dᵢˡ⁺¹ ∘ gateᵢˡ
 
-    `gates` come from `forward`; `coeff` (n,) are the c: λᵢyᵢ/m in the parameter loss.
+    `gates` come from `forward`; `coeff` (n, K) are the c, one for each output: λᵢyᵢ/m in the parameter loss.
     """
-    d = np.reshape(coeff, (-1, 1))  # (n, 1), the signal of the last layer
+    d = coeff  # (n, K), the signal of the last layer
     signals = [d]
     for layer, s in zip(params[:0:-1], gates[::-1], strict=True):
         d = np.dot(d, layer.weight) * s  # (n, out) x (out, in) -> (n, in)
@@ -170,13 +187,53 @@ def backward(params, gates, coeff):
     return signals[::-1]
 
 
-def weighted_gradient(params, inputs, gates, coeff):
-    r"""Σᵢ cᵢ ∇_θ Φ(θ; xᵢ), layer by layer in the form of `params`; `inputs`, `gates` from `forward`."""
-    signals = backward(params, gates, coeff)
+def weighted_gradient(params, net, coeff):
+    r"""Σᵢ ∇_θ ⟨cᵢ, Φ(θ; xᵢ)⟩, layer by layer in the form of `params`; `net` from `forward`, `coeff` (n, K)."""
+    signals = backward(params, net.gates, coeff)
     return tuple(
         Layer(np.dot(d.T, a), None if layer.bias is None else np.sum(d, axis=0))  # (out, n) x (n, in)
-        for layer, a, d in zip(params, inputs, signals, strict=True)
+        for layer, a, d in zip(params, net.inputs, signals, strict=True)
     )
+
+
+# The scalar of a sample whose gradients explain the weights, θ − θ₀ = Σᵢ cᵢ ∇_θ s(Φ(θ; xᵢ), yᵢ), and its slope in Φ:
+# phi (n, K), y (n,)  ->  s (n,), ∂s/∂Φ (n, K). The chain rule makes cᵢ ∂s/∂Φ the `coeff` of `weighted_gradient`.
+
+
+def margin(phi, y):
+    r"""yΦ, for two classes y = −1, +1 and one output: the paper's. Source: arXiv 2206.07758, section 3."""
+    return y * phi[:, 0], y[:, None]
+
+
+def margin_of_classes(phi, y):
+    r"""Φ_y − max over j ≠ y of Φⱼ, for classes y = 0 … K − 1. Source: Buzaglo et al. 2023, arXiv 2307.01827."""
+    own = onp.eye(phi.shape[1])[y]  # (n, K)
+    rival = onp.eye(phi.shape[1])[onp.argmax(onp.where(own > 0, -onp.inf, getval(phi)), axis=1)]
+    return np.sum((own - rival) * phi, axis=1), own - rival
+
+
+def output(phi, y):
+    r"""Φ itself, for one output and targets that are not known: the sign is that of the coefficient."""
+    return phi[:, 0], onp.ones_like(getval(phi))
+
+
+def minus_logistic_loss(phi, y):
+    r"""−log(1 + exp(−yΦ)), y = −1, +1; slope y σ(−yΦ). With weight decay the coefficient is 1/(n · decay)."""
+    q = y * phi[:, 0]
+    return -np.logaddexp(0, -q), (y * 0.5 * (1 - np.tanh(0.5 * q)))[:, None]
+
+
+def minus_cross_entropy(phi, y):
+    r"""log p_y of the softmax p of Φ, y = 0 … K − 1; slope e_y − p, all K columns."""
+    own = onp.eye(phi.shape[1])[y]
+    centred = phi - np.max(phi, axis=1, keepdims=True)
+    log_p = centred - np.log(np.sum(np.exp(centred), axis=1, keepdims=True))
+    return np.sum(own * log_p, axis=1), own - np.exp(log_p)
+
+
+def minus_square_loss(phi, y):
+    r"""−(Φ − y)², for one output and any targets y; slope 2 (y − Φ)."""
+    return -((phi[:, 0] - y) ** 2), 2 * (y[:, None] - phi)
 
 
 def cast(params, dtype):

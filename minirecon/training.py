@@ -91,8 +91,8 @@ def accuracy(params, x, y):
     r"""Share of the samples x (n, d) whose Φ has the sign of their label y (n,); NaN if there are none."""
     if len(x) == 0:
         return float("nan")
-    phi, *_ = mlp.forward(params, x.astype(params[0].weight.dtype))
-    return float(np.mean(phi * y > 0))
+    phi = mlp.forward(params, x.astype(params[0].weight.dtype)).phi
+    return float(np.mean(mlp.margin(phi, y)[0] > 0))
 
 
 def _record(params, direction, data, q, log_loss, time, step):
@@ -171,13 +171,13 @@ def train(
 
     def state(params):
         r"""Margins q (n,), log L, and −∇ log L."""
-        phi, inputs, _, gates = mlp.forward(params, x)
-        q = data.y * phi
+        net = mlp.forward(params, x)
+        q, slope = mlp.margin(net.phi, data.y)
         log_loss, weights = log_logistic_loss(q)
         if not np.isfinite(log_loss):
             raise ValueError(f"training: log L is {log_loss} at step {step}; expected a finite number")
-        coeff = (weights * data.y / len(q)).astype(dtype)
-        return q, log_loss, mlp.weighted_gradient(params, inputs, gates, coeff)
+        coeff = ((weights / len(q))[:, None] * slope).astype(dtype)
+        return q, log_loss, mlp.weighted_gradient(params, net, coeff)
 
     rows, time, step, interrupted = [], 0.0, 0, False
     with progress_line(1.0, "train", progress) as bar, np.errstate(all="ignore"), memory.kept():

@@ -79,7 +79,7 @@ def reconstruct(
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
     y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype)
     name = progress if isinstance(progress, str) else "attack"
-    run = lbfgs.lbfgs if optimizer == "lbfgs" else sgd.sgd
+    run = lbfgs.lbfgs if optimizer == "lbfgs" else sgd.attack
     samples = settings.get("samples")
     if samples:
         refine.check_samples(params, samples, m)

@@ -6,11 +6,11 @@ look like no sample; a row of W¹ is a sum of all samples that once turned its u
 
 import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
-from autograd import value_and_grad
 
 from .. import losses, mlp
 from ..io.progress import progress_line
 from ..mlp import cast, check
+from . import minimise
 from .candidates import Reconstruction
 
 CONTRAST = 0.25  # standard deviation of an image less the mean image, about
@@ -25,9 +25,8 @@ def inversion_loss(params, x, y):
 
     Source: Fredrikson, Jha and Ristenpart 2015 for the idea; the authors' code, where it is called naive, for the form.
     """
-    phi = mlp.forward(params, x)[0]
-    share = y / onp.where(y > 0, onp.sum(y > 0), onp.sum(y < 0))  # (m,)
-    return losses.range_loss(x) - np.sum(share * phi)
+    certainty, _ = mlp.margin(mlp.forward(params, x).phi, y)  # (m,)
+    return losses.range_loss(x) - np.sum(certainty / onp.where(y > 0, onp.sum(y > 0), onp.sum(y < 0)))
 
 
 def invert(params, m, *, seed=0, iterations=300, start_scale=0.1, progress=False):
@@ -51,28 +50,17 @@ def invert(params, m, *, seed=0, iterations=300, start_scale=0.1, progress=False
     CheckpointError : weights that are no network with one output
     ValueError : m below 2
     """
-    from scipy.optimize import minimize  # imported here: `import minirecon` need not wait for SciPy
-
     if m < 2:
         raise ValueError(f"m = {m}: expected at least 2 candidates, one of each label")
     params = cast(check(params, outputs=1), float)
     rng = onp.random.default_rng(seed)
     start = start_scale * rng.standard_normal((m, params[0].weight.shape[1]))
     y = onp.where(onp.arange(m) < m // 2, -1.0, 1.0)
-    loss_and_gradient = value_and_grad(lambda flat: inversion_loss(params, flat.reshape(start.shape), y))
-    latest, interrupted = [start.ravel()], False
-    with progress_line(iterations, "inversion", progress) as bar:
-
-        def callback(point):
-            latest[0] = onp.array(point)
-            bar.update()
-
-        try:
-            options = {"maxiter": iterations, "maxfun": 20 * iterations, "ftol": 0, "gtol": 1e-9}
-            minimize(loss_and_gradient, latest[0], (), "L-BFGS-B", True, callback=callback, options=options)
-        except KeyboardInterrupt:
-            interrupted = True
-    return Reconstruction(latest[0].reshape(start.shape), onp.ones(m), y, start, interrupted=interrupted)
+    begin, options = {"point": minimise.pack([start])}, {"maxfun": 20 * iterations, "gtol": 1e-9, "maxls": 20}
+    with progress_line(iterations, "inversion", progress) as bar, minimise.Descent(bar, begin) as descent:
+        minimise.lbfgs(lambda x: {"loss": inversion_loss(params, x, y)}, [start], descent, iterations, **options)
+    (x,) = minimise.unpack(descent.state["point"], [start])
+    return Reconstruction(x, onp.ones(m), y, start, interrupted=descent.interrupted)
 
 
 def first_layer(params):
@@ -86,5 +74,5 @@ def first_layer(params):
     rows = params[0].weight.astype(float)
     spread = rows.std(axis=1, keepdims=True)
     x = onp.divide(CONTRAST * rows, spread, out=onp.zeros_like(rows), where=spread > 0)
-    y = onp.where(mlp.forward(cast(params, float), x)[0] > 0, 1.0, -1.0)
+    y = onp.where(mlp.forward(cast(params, float), x).phi[:, 0] > 0, 1.0, -1.0)
     return Reconstruction(x, onp.ones(len(x)), y)

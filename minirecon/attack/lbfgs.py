@@ -14,15 +14,15 @@ It differs from the authors' method in six ways, each of which a trial showed to
    with its weights, and unscaled, the few large units would rule.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
-from autograd import value_and_grad
-from autograd.tracer import getval
-from threadpoolctl import ThreadpoolController
 
 from .. import losses, mlp
-from ..io.progress import History
 from ..mlp import Layer
+from . import minimise
 from .candidates import Reconstruction
 
 # Iterations of one search; its end can be saved (resume.py). Over six seeds of the MNIST and CIFAR-10 demos, searches
@@ -30,86 +30,84 @@ from .candidates import Reconstruction
 SEGMENT = 100
 
 
-def lbfgs(params, start, y, rng, bar, settings, state):
-    r"""L-BFGS over the span coordinates u (m, k) and t (m,) together; x = u Vᵀ, λ = λ_min + (λ_max − λ_min) σ(t)."""
-    from scipy.optimize import minimize  # imported here: `import minirecon` need not wait for SciPy
+class Problem(NamedTuple):
+    r"""What the attack minimises, but for its unknowns u (m, k) and t (m,): x = u diag(scale) Vᵀ, λ from t.
 
-    m, dtype = start.shape[0], start.dtype
+    layers : tuple of Layer, the network on u, with W¹V diag(scale) for W¹
+    targets : tuple of Layer, whose residuals count: those of layer 1 whitened, W¹V / scale, and times `row`
+    row : (out,), the weight of each unit's residual in layer 1
+    v : (d, k), scale : (k,), from `span`;  y : (m,), labels;  settings : dict
+    scalar : of a sample, as in `losses.parameter_loss`
+    """
+
+    layers: tuple
+    targets: tuple
+    row: np.ndarray
+    v: np.ndarray
+    scale: np.ndarray
+    y: np.ndarray
+    settings: dict
+    scalar: object = mlp.margin
+
+
+def pose(params, y, settings):
+    r"""The `Problem` of some weights; the part of W¹ outside the span is left out: no candidate can change it."""
     first, *upper = params
-    v, scale = span(first.weight, settings["span"] or max(1, m // 2))  # (d, k), (k,)
-    k = len(scale)
-    # Φ(u diag(scale) Vᵀ) is the network with W¹V diag(scale) for W¹. The part of W¹ outside the span is
-    # left out of the loss: no candidate in the span can change it.
-    reduced = (Layer(np.dot(first.weight, v * scale), first.bias), *upper)
-    # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the reduced network's weights
-    row = unit_scale(first)  # (out,)
-    whitened = Layer(np.dot(first.weight, v / scale) * row[:, None], None if first.bias is None else first.bias * row)
-    history, terms = History(bar), {}
-    lam_min, lam_max = settings["lam_min"], settings["lam_max"]
+    v, scale = span(first.weight, settings["span"] or max(1, len(y) // 2))  # (d, k), (k,)
+    row = unit_scale(first)
+    # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the weights of the network on u
+    bias = None if first.bias is None else first.bias * row
+    whitened = Layer(np.dot(first.weight, v / scale) * row[:, None], bias)
+    reduced = Layer(np.dot(first.weight, v * scale), first.bias)
+    return Problem((reduced, *upper), (whitened, *upper), row, v, scale, y, settings)
 
-    def split(unknowns):
-        return unknowns[: m * k].reshape(m, k), unknowns[m * k :]
 
-    def multipliers(t):
-        return lam_min + (lam_max - lam_min) * mlp.sigmoid(t, 1.0)
+def multipliers(problem, t):
+    r"""λ = λ_min + (λ_max − λ_min) σ(t), (m,)."""
+    low, high = problem.settings["lam_min"], problem.settings["lam_max"]
+    return low + (high - low) * mlp.sigmoid(t, 1.0)
 
-    def loss(unknowns):
-        u, t = unknowns
-        lam = multipliers(t)
-        phi, inputs, z, gates = mlp.forward(reduced, u, settings["alpha"])
-        signals = mlp.backward(reduced, gates, lam * y / m)
-        signals[0] = signals[0] * row
-        if losses.gram_is_cheaper(m, *whitened.weight.shape):  # else z is not needed
-            z[0] = np.dot(u, whitened.weight.T) + (0 if whitened.bias is None else whitened.bias)
-        first_residual, *upper_residuals = losses.layer_residuals((whitened, *upper), inputs, z, signals)
-        parts = {
-            "layer 1": first_residual,
-            "upper": settings["upper_weight"] * sum(upper_residuals),
-            "range": losses.range_loss(np.dot(u * scale, v.T)),
-            "margin": settings["margin_weight"] * losses.margin_loss(phi, y),
-        }
-        terms.update({name: float(getval(part)) for name, part in parts.items()})
-        return sum(parts.values())
 
-    loss_and_gradient = value_and_grad(loss)
+def pixels(problem, u):
+    r"""x = u diag(scale) Vᵀ, (m, d)."""
+    return np.dot(u * problem.scale, problem.v.T)
 
-    # SciPy's L-BFGS works on short vectors with a BLAS of its own. Its threads gain nothing there, and while
-    # they wait they take the cores from NumPy's: one thread outside the loss is three times as fast.
-    blas = ThreadpoolController()
-    threads = max((library["num_threads"] for library in blas.info()), default=1)
 
-    def evaluate(unknowns):
-        with blas.limit(limits=threads):
-            value, (by_u, by_t) = loss_and_gradient(split(unknowns.astype(dtype)))
-        return float(value), onp.concatenate([by_u.ravel(), by_t], dtype=float)  # L-BFGS works in float64
+def terms(problem, u, t):
+    r"""The terms of the attack's loss: the parameter loss in two parts, range loss and margin loss, weighted."""
+    settings, (first, *upper) = problem.settings, problem.targets
+    net = mlp.forward(problem.layers, u, settings["alpha"])
+    _, slope = problem.scalar(net.phi, problem.y)
+    coeff = (multipliers(problem, t) / len(u))[:, None] * slope  # (m, K)
+    signal, *signals = mlp.backward(problem.layers, net.gates, coeff)
+    rest = zip(upper, net.inputs[1:], signals, net.z[1:], strict=True)
+    return {
+        "layer 1": losses.layer_residual(first, u, signal * problem.row),
+        "upper": settings["upper_weight"] * sum(losses.layer_residual(*each) for each in rest),
+        "range": losses.range_loss(pixels(problem, u)),
+        "margin": settings["margin_weight"] * losses.margin_loss(net.phi, problem.y, problem.scalar),
+    }
 
-    p = rng.uniform(0, 1, m)  # σ(t): λ starts anywhere in its range
-    point = onp.concatenate([np.dot(start, v).ravel(), onp.log(p / (1 - p))])
-    saved = state.load(history)
-    latest = [saved.get("point", point)]
 
-    def callback(point):
-        latest[0] = onp.array(point)
-        history.add(terms)
-
-    interrupted, idle = False, int(saved.get("idle", 0))
-    try:
+def lbfgs(params, start, y, rng, bar, settings, file):
+    r"""L-BFGS over u and t together, from `start` (m, d) in the span, and λ anywhere in its range."""
+    problem = pose(params, y, settings)
+    p = rng.uniform(0, 1, len(y))  # σ(t)
+    unknowns = [np.dot(start, problem.v), onp.log(p / (1 - p))]
+    like = [each.astype(start.dtype) for each in unknowns]
+    with minimise.Descent(bar, {"point": minimise.pack(unknowns), "idle": 0}, file) as descent:
         # Rounding in float32, and gates whose derivative is not that of the ReLU, can make a line search
         # fail; a new search, which forgets the old curvature, goes on. It ends when that brings nothing.
-        while idle < 3 and (left := min(SEGMENT, settings["iterations"] - len(history.rows))) > 0:
-            before = len(history.rows)
-            options = {"maxiter": left, "maxfun": 20 * left, "ftol": 0, "gtol": 0, "maxls": 40}
-            with blas.limit(limits=1):
-                minimize(evaluate, latest[0], (), "L-BFGS-B", True, callback=callback, options=options)
-            idle = idle + 1 if len(history.rows) - before < 3 else 0
-            state.save(history, point=latest[0], idle=idle)
-    except KeyboardInterrupt:
-        interrupted = True  # L-BFGS only goes down, so the latest point is the best
-    if not history.rows and not interrupted:
+        while descent.state["idle"] < 3 and (left := min(SEGMENT, settings["iterations"] - descent.steps)) > 0:
+            before = descent.steps
+            minimise.lbfgs(partial(terms, problem), like, descent, left, maxfun=20 * left)
+            descent.state["idle"] = int(descent.state["idle"]) + 1 if descent.steps - before < 3 else 0
+            descent.save()
+    if not descent.steps and not descent.interrupted:
         raise ValueError("no step from the start lowers the loss; expected weights of a trained network")
-    u, t = split(latest[0].astype(dtype))
-    x, start = (np.dot(each * scale, v.T) for each in (u, np.dot(start, v)))
-    return Reconstruction(x, multipliers(t), y, start, history.arrays(), interrupted)
+    u, t = minimise.unpack(descent.state["point"], like)
+    x, start = pixels(problem, u), pixels(problem, like[0])
+    return Reconstruction(x, multipliers(problem, t), y, start, descent.history.arrays(), descent.interrupted)
 
 
 def span(weight, k):

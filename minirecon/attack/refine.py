@@ -10,13 +10,15 @@ some 15 %, as the training was finite. The paper's parameter loss treats both al
 for a thousand times less where the unit was off. For as many candidates as samples, C is a function of X.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
-from autograd import value_and_grad
-from threadpoolctl import threadpool_limits
 
 from .. import losses, mlp
 from ..mlp import Layer
+from . import minimise
 
 SPREAD = 0.15  # relative error of the KKT value where a unit is on, measured on trained networks
 WIDEN = (30, 10, 3, 1.5)  # the likelihood's width at the start of layer 1 goes down in these steps
@@ -69,13 +71,70 @@ def negative_log_likelihood(layers, u, lam, y, alpha, width):
     u : (n, n), samples;  lam, y : (n,);  alpha : sharpness of the gates
     width : the standard deviation of layer 1's initial weights, or more for a blunter likelihood
     """
-    _, _, _, gates = mlp.forward(layers, u, alpha)
-    kkt = mlp.backward(layers, gates, lam * y)[0]  # (n, out)
+    net = mlp.forward(layers, u, alpha)
+    _, slope = mlp.margin(net.phi, y)
+    kkt = mlp.backward(layers, net.gates, lam[:, None] * slope)[0]  # (n, out)
     p = np.linalg.inv(u).T  # (n, n)
     c = np.dot(p, layers[0].weight.T)  # (n, out), Cᵀ
     scale2 = width**2 * np.sum(p**2, axis=1, keepdims=True) + (SPREAD * kkt) ** 2
     misfit = np.sum(0.5 * np.log(scale2) + np.log1p((c - kkt) ** 2 / scale2))
     return misfit / len(layers[0].weight) + np.linalg.slogdet(u)[1]
+
+
+class Problem(NamedTuple):
+    r"""What the refinement minimises, but for its unknowns free (n, n − 1) and t (n,): u = centre + free q, λ from t.
+
+    layers : tuple of Layer, the network on u = [X 1]V, (n, n)
+    v : (d + 1, n), the first right singular vectors of [W¹ b¹]
+    centre : (n,), q : (n − 1, n): all u whose last coordinate of u Vᵀ is 1, the rows of q orthogonal to V's last row
+    middle : log of the median λ;  y : (n,), labels;  alpha : sharpness of the gates
+    """
+
+    layers: tuple
+    v: np.ndarray
+    centre: np.ndarray
+    q: np.ndarray
+    middle: float
+    y: np.ndarray
+    alpha: float
+
+
+def pose(params, x, lam, y, alpha):
+    r"""The `Problem` for samples to begin with, λ that of the KKT condition; its unknowns; the noise of layer 1."""
+    dtype, n = x.dtype, len(x)
+    w = onp.column_stack([params[0].weight, params[0].bias]).astype(float)  # (out, d + 1)
+    _, sizes, vt = onp.linalg.svd(w, full_matrices=False)
+    v = vt[:n].T
+    # what n samples cannot explain is the start of layer 1: its standard deviation
+    noise = onp.sqrt(onp.sum(sizes[n:] ** 2) / ((len(w) - n) * (len(v) - n)))
+    centre = v[-1] / (v[-1] @ v[-1])
+    q = onp.linalg.svd(v[-1:])[2][1:]
+    u = onp.column_stack([x, onp.ones(n)]) @ v
+    free = (u / (u @ v[-1])[:, None] - centre) @ q.T
+    middle = onp.log(onp.median(lam))
+    t = onp.arctanh(onp.clip((onp.log(lam) - middle) / onp.log(FACTOR), -0.9, 0.9))
+    layers = (Layer(np.dot(w, v).astype(dtype), None), *params[1:])
+    centre, q, v = (array.astype(dtype) for array in (centre, q, v))
+    return Problem(layers, v, centre, q, middle, y, alpha), [free, t], noise
+
+
+def samples(problem, free):
+    r"""u = [X 1]V (n, n) and x (n, d)."""
+    u = problem.centre + np.dot(free, problem.q)
+    return u, np.dot(u, problem.v[:-1].T)
+
+
+def multipliers(problem, t):
+    r"""λ within FACTOR of the median, (n,)."""
+    return np.exp(problem.middle + onp.log(FACTOR) * np.tanh(t))
+
+
+def terms(problem, width, free, t):
+    r"""The two terms of the refinement's loss."""
+    u, x = samples(problem, free)
+    lam = multipliers(problem, t)
+    likelihood = negative_log_likelihood(problem.layers, u, lam, problem.y, problem.alpha, width)
+    return {"likelihood": likelihood, "range": losses.range_loss(x)}
 
 
 def refine(params, rec, n, alpha, bar):
@@ -92,64 +151,19 @@ def refine(params, rec, n, alpha, bar):
     Returns
     -------
     Reconstruction with x (n, d), lam (n,), y (n,), start (n, d), the first of the attack's; history is that of `rec`
-
-    The unknowns are λ and u = [X 1]V, (n, n), in the first n right singular vectors V of [W¹ b¹].
     """
-    from scipy.optimize import minimize  # imported here: `import minirecon` need not wait for SciPy
-
     dtype = rec.x.dtype
     parts = [merge(rec.x[rec.y == label], rec.lam[rec.y == label], n // 2) for label in (-1, 1)]
     x, lam = (onp.concatenate(both) for both in zip(*parts, strict=True))
     y = onp.repeat([-1, 1], n // 2).astype(dtype)
-    w = onp.column_stack([params[0].weight, params[0].bias]).astype(float)  # (out, d + 1)
-    units = len(w)
-    _, sizes, vt = onp.linalg.svd(w, full_matrices=False)
-    v = vt[:n].T  # (d + 1, n)
-    # what n samples cannot explain is the start of layer 1: its standard deviation
-    noise = onp.sqrt(onp.sum(sizes[n:] ** 2) / ((units - n) * (len(v) - n)))
-    # x~ = (x, 1) = u Vᵀ: the last coordinate is 1 if u = centre + free · q, the rows of q orthogonal to V's last row
-    centre = v[-1] / (v[-1] @ v[-1])
-    q = onp.linalg.svd(v[-1:])[2][1:]  # (n - 1, n)
-    u = onp.column_stack([x, onp.ones(n)]) @ v
-    free = (u / (u @ v[-1])[:, None] - centre) @ q.T  # (n, n - 1)
-    middle = onp.log(onp.median(lam) / len(rec.x))  # Σ λᵢyᵢ∇Φ(xᵢ) without the 1/m of the attack
-    t = onp.arctanh(onp.clip((onp.log(lam / len(rec.x)) - middle) / onp.log(FACTOR), -0.9, 0.9))
-    centre, q, v = (array.astype(dtype) for array in (centre, q, v))
-    layers = (Layer(np.dot(w, v).astype(dtype), None), *params[1:])
-
-    def split(unknowns):
-        return centre + np.dot(unknowns[: free.size].reshape(free.shape), q), unknowns[free.size :]
-
-    def multipliers(t):
-        return np.exp(middle + onp.log(FACTOR) * np.tanh(t))
-
-    def loss(unknowns, width):
-        u, t = split(unknowns)
-        x = np.dot(u, v[:-1].T)
-        return negative_log_likelihood(layers, u, multipliers(t), y, alpha, width) + losses.range_loss(x)
-
-    latest, interrupted = [onp.concatenate([free.ravel(), t])], rec.interrupted
-
-    def callback(point):
-        latest[0] = onp.array(point)
-        bar.update()
-
-    loss_and_gradient = value_and_grad(loss)
-
-    def evaluate(unknowns, width):
-        value, gradient = loss_and_gradient(unknowns.astype(dtype), width)
-        return float(value), gradient.astype(float)
-
-    options = {"maxiter": STEPS, "maxcor": 20, "ftol": 0, "gtol": 0, "maxls": 40}
-    try:
-        with threadpool_limits(limits=1):  # products of n rows are too small for more
-            for factor in WIDEN:
-                width = (factor * noise,)
-                minimize(evaluate, latest[0], width, "L-BFGS-B", True, callback=callback, options=options)
-    except KeyboardInterrupt:
-        interrupted = True
-    u, t = split(latest[0])
-    x = np.dot(u, v[:-1].T).astype(dtype)
+    problem, unknowns, noise = pose(params, x, lam / len(rec.x), y, alpha)  # without the 1/m of the attack
+    like = [each.astype(dtype) for each in unknowns]
+    with minimise.Descent(bar, {"point": minimise.pack(unknowns)}) as descent:
+        for factor in WIDEN:  # products of n rows are too small for more than one thread
+            loss = partial(terms, problem, factor * noise)
+            minimise.lbfgs(loss, like, descent, STEPS, threads=1, maxcor=20)
+    free, t = (part.astype(float) for part in minimise.unpack(descent.state["point"], unknowns))
+    x = samples(problem, free)[1].astype(dtype)
     start = onp.concatenate([rec.start[rec.y == label][: n // 2] for label in (-1, 1)])
-    lam = (n * multipliers(t)).astype(dtype)
-    return rec._replace(x=x, lam=lam, y=y, start=start, interrupted=interrupted)
+    lam = (n * multipliers(problem, t)).astype(dtype)
+    return rec._replace(x=x, lam=lam, y=y, start=start, interrupted=rec.interrupted or descent.interrupted)

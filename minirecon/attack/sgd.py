@@ -3,49 +3,62 @@ r"""The attack as the authors wrote it (paper, section 4 and appendix): gradient
 It works on the pixels, with a learning rate, and needs tens of thousands of iterations.
 """
 
+from functools import partial
+
 import numpy as np
-from autograd import value_and_grad
-from autograd.tracer import getval
 
 from .. import losses
-from ..io.progress import History
 from .candidates import Reconstruction
+from .minimise import Descent, differentiate
 
 SEGMENT = 1000  # iterations from one save to the next (resume.py)
 
 
-def sgd(params, x, y, rng, bar, settings, state):
-    r"""Gradient descent with momentum on `losses.total_loss`, PyTorch's rule: v ← 0.9 v + ∇, x ← x − lr v."""
-    start, m, dtype = x, len(x), x.dtype
-    lam = rng.uniform(0, 1, m).astype(dtype)
-    alpha, lam_min, momentum = settings["alpha"], settings["lam_min"], settings["momentum"]
-    history, terms = History(bar), {}
+def sgd(gradient, unknowns, velocities, rates, momentum):
+    r"""Gradient descent with momentum, PyTorch's rule: v ← μ v + ∇, u ← u − lr v. It goes on for ever.
 
-    def loss(unknowns):
-        x, lam = unknowns
-        parts = losses.weighted_terms(params, x, lam, y, alpha, lam_min)
-        terms.update({name: float(getval(part)) for name, part in parts.items()})
-        return sum(parts.values())
+    Parameters
+    ----------
+    gradient : function of the unknowns, a list of their gradients
+    unknowns : list of arrays, where it begins;  velocities : list of arrays, the v of each, 0 at the start
+    rates : list of floats, a learning rate for each;  momentum : float, μ
 
-    loss_and_gradient = value_and_grad(loss)
-    velocity_x, velocity_lam = np.zeros_like(x), np.zeros_like(lam)
-    best, lowest, interrupted = (x, lam), np.inf, False
-    if saved := state.load(history):
-        x, lam, velocity_x, velocity_lam = (saved[name] for name in ("x", "lam", "velocity_x", "velocity_lam"))
-        best, lowest = (saved["best_x"], saved["best_lam"]), saved["lowest"]
-    try:
-        for step in range(len(history.rows), settings["iterations"]):
-            value, (gradient_x, gradient_lam) = loss_and_gradient((x, lam))
-            history.add(terms)
-            if value < lowest:
-                best, lowest = (x, lam), value
-            velocity_x = momentum * velocity_x + gradient_x
-            velocity_lam = momentum * velocity_lam + gradient_lam
-            x = x - settings["lr_x"] * velocity_x
-            lam = lam - settings["lr_lam"] * velocity_lam
-            if (step + 1) % SEGMENT == 0:
-                now = {"x": x, "lam": lam, "velocity_x": velocity_x, "velocity_lam": velocity_lam}
-                state.save(history, **now, best_x=best[0], best_lam=best[1], lowest=lowest)
-    except KeyboardInterrupt:
-        (x, lam), interrupted = best, True
-    return Reconstruction(x, lam, y, start, history.arrays(), interrupted)
+    Yields
+    ------
+    unknowns, velocities after each step
+
+    Source: the authors' Main.py, which calls torch.optim.SGD.
+    """
+    while True:
+        gradients = gradient(*unknowns)
+        velocities = [momentum * v + g for v, g in zip(velocities, gradients, strict=True)]
+        unknowns = [u - lr * v for u, lr, v in zip(unknowns, rates, velocities, strict=True)]
+        yield unknowns, velocities
+
+
+def attack(params, start, y, rng, bar, settings, file):
+    r"""`sgd` on `losses.total_loss`, over x from `start` (m, d) and λ from U(0, 1); after Ctrl-C the best of them."""
+    lam = rng.uniform(0, 1, len(start)).astype(start.dtype)
+    loss = partial(losses.weighted_terms, params, y=y, alpha=settings["alpha"], lam_min=settings["lam_min"])
+    evaluate = differentiate(loss)
+    still = {"velocity_x": np.zeros_like(start), "velocity_lam": np.zeros_like(lam)}
+    begin = {"x": start, "lam": lam, **still, "best_x": start, "best_lam": lam, "lowest": np.inf}
+    with Descent(bar, begin, file) as descent:
+        state = descent.state
+
+        def gradient(x, lam):
+            value, each, gradients = evaluate(x, lam)
+            descent.history.add(each)
+            if value < state["lowest"]:
+                state.update(best_x=x, best_lam=lam, lowest=value)
+            return gradients
+
+        where, speed = ([state[prefix + name] for name in ("x", "lam")] for prefix in ("", "velocity_"))
+        steps = sgd(gradient, where, speed, (settings["lr_x"], settings["lr_lam"]), settings["momentum"])
+        for step in range(descent.steps + 1, settings["iterations"] + 1):
+            (state["x"], state["lam"]), (state["velocity_x"], state["velocity_lam"]) = next(steps)
+            if step % SEGMENT == 0:
+                descent.save()
+    kind = "best_" if descent.interrupted else ""
+    found = state[kind + "x"], state[kind + "lam"]
+    return Reconstruction(*found, y, start, descent.history.arrays(), descent.interrupted)

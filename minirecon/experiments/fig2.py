@@ -5,7 +5,7 @@ Sorting out uses the KKT conditions and the candidates alone: the true points ar
 
 import numpy as np
 
-from .. import attack, mlp
+from .. import attack, kkt, mlp
 from ..io import datasets
 from ..io.weights import load
 from . import whole
@@ -62,7 +62,7 @@ def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, 
         for which, params in enumerate((trained, untrained)):
             options = {"iterations": iterations, "start_scale": start_scale, "lam_min": lam_min}
             rec = whole(attack.reconstruct(params, m, seed=seed + k, progress=progress, **options))
-            margin = rec.y * mlp.forward(params, rec.x)[0]
+            margin = kkt.margins(params, rec.x, rec.y)
             left = sort_out(rec.x, rec.lam, rec.y, margin, small, feasible, apart)
             everyone = np.ones((1, m), bool)
             for step, kept in enumerate(np.concatenate([everyone, everyone, left])):
@@ -77,7 +77,7 @@ def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, 
             }
     line = np.linspace(-1.6, 1.6, 161)
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
-    phi = mlp.forward(trained, grid)[0].reshape(len(line), len(line)).astype(np.float32)
+    phi = mlp.forward(trained, grid).phi.reshape(len(line), len(line)).astype(np.float32)
     return {"points": data.x, "labels": data.y, "line": line, "phi": phi, "counts": counts, **first}
 
 

@@ -48,7 +48,7 @@ def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most
         rec = whole(attack.reconstruct(trained.params, m, seed=seed, progress=progress, iterations=iterations))
         score = metrics.score(rec, data)
         unseen = score.null["unseen"]
-        phi = mlp.forward(trained.params, data.x.astype(np.float32))[0]
+        phi = mlp.forward(trained.params, data.x.astype(np.float32)).phi[:, 0]
         for key, values in zip(
             columns, (phi, score.ssim, score.ncc, unseen.ssim, unseen.ncc, score.null["mean_image"].ssim), strict=True
         ):

@@ -34,7 +34,7 @@ def measure(params, x, lam, y):
     """
     norms = [mlp.square_norm([layer]) for layer in params]
     shares = np.array(losses.residual(params, x, lam, y)["per_layer"]) / norms
-    margin = losses.margin_loss(mlp.forward(params, x)[0], y)
+    margin = losses.margin_loss(mlp.forward(params, x).phi, y)
     return np.array([*shares, losses.range_loss(x), losses.lambda_loss(lam, LAM_MIN), margin])
 
 

@@ -83,7 +83,7 @@ def within_pattern(params, x, v, reach):
 def measure(params, x, lam, y):
     r"""Residual of the KKT condition, range loss and margin loss of candidates: (3,)."""
     total = losses.residual(params, x, len(x) * lam, y)["total"]
-    return np.array([total, losses.range_loss(x), losses.margin_loss(mlp.forward(params, x)[0], y)])
+    return np.array([total, losses.range_loss(x), losses.margin_loss(mlp.forward(params, x).phi, y)])
 
 
 def run(seed, progress, weights, case, n, count, largest, points):
@@ -120,7 +120,7 @@ def run(seed, progress, weights, case, n, count, largest, points):
         "before": measure(params, data.x, lam, data.y), "merged": merged,
         "merged_ncc": pair[0] @ pair[1] / data.image_shape[0], "norm": mlp.square_norm(params),
         "pictures": np.round(255 * metrics.stretch(flat + data.mean)).astype(np.uint8), "shape": data.image_shape,
-        "ncc": ncc, "phi": mlp.forward(params, flat)[0].reshape(count, -1),
+        "ncc": ncc, "phi": mlp.forward(params, flat).phi.reshape(count, -1),
     }  # fmt: skip
 
 
