@@ -8,6 +8,7 @@ the authors' code. All of them can be differentiated by autograd in `x` and in `
 import autograd.numpy as np
 import numpy as onp  # the plain one, inside the primitives
 from autograd.extend import defvjp, primitive
+from autograd.tracer import getval
 
 from . import mlp
 
@@ -69,17 +70,20 @@ def layer_residual(layer, a, d, z=None):
     layer : Layer, W (out, in) and b (out,) or None;  a : (m, in), inputs;  d : (m, out), signals
     z : (m, out), AWᵀ + 1bᵀ, where the forward pass has it; None: it is computed
 
-    Derived for this project from the stationary loss.
+    It has first derivatives, in a, d and z. Derived for this project from the stationary loss.
     """
     weight, bias = layer
+    values = getval(a), getval(d)  # what value and derivative share is computed once, from the plain arrays
     if not gram_is_cheaper(len(a), *weight.shape):
-        misfit = np.dot(d.T, a) - weight  # (out, m) x (m, in) -> (out, in)
-        rest = None if bias is None else np.sum(d, axis=0) - bias
-        return inner(misfit, misfit) + (0 if rest is None else inner(rest, rest))
+        misfit = onp.dot(values[1].T, values[0])  # (out, m) x (m, in) -> (out, in)
+        misfit -= weight
+        return direct(a, d, misfit, None if bias is None else onp.sum(values[1], axis=0) - bias)
     if z is None:
         z = np.dot(a, weight.T) if bias is None else np.dot(a, weight.T) + bias
-    norm2 = sum(onp.vdot(p, p) for p in layer if p is not None)
-    return norm2 - 2 * inner(d, z) + inner(gram(d), gram(a) + float(bias is not None))
+    aa, dd = (onp.dot(value, value.T) for value in values)  # (m, m)
+    if bias is not None:
+        aa += 1
+    return gram(a, d, z, aa, dd, sum(onp.vdot(p, p) for p in layer if p is not None))
 
 
 def gram_is_cheaper(m, fan_out, fan_in):
@@ -98,13 +102,41 @@ def inner(a, b):
 
 
 @primitive
-def gram(a):
-    r"""AAᵀ (m, m) of a (m, k); symmetry saves half of the work, and one of the derivative's two products."""
-    return onp.dot(a, a.T)
+def direct(a, d, misfit, rest):
+    r"""‖R‖² + ‖r‖² for R = DᵀA − W (out, in) and r = Dᵀ1 − b (out,) or None. As d‖R‖² = 2⟨R, dDᵀA + DᵀdA⟩,
+
+    ∂/∂A = 2 D R        ∂/∂D = 2 (A Rᵀ + 1 rᵀ)
+    """
+    return sum(onp.vdot(r, r) for r in (misfit, rest) if r is not None)
+
+
+@primitive
+def gram(a, d, z, aa, dd, norm2):
+    r"""‖W‖² + ‖b‖² − 2⟨D, Z⟩ + ⟨DDᵀ, AAᵀ + 11ᵀ⟩ from these products, (m, m) each.
+
+    ∂/∂A = 2 DDᵀA        ∂/∂D = 2 ((AAᵀ + 11ᵀ) D − Z)        ∂/∂Z = −2D
+    """
+    return norm2 - 2 * onp.vdot(d, z) + onp.vdot(dd, aa)
+
+
+def _twice(g, array):
+    return onp.multiply(array, 2 * g, out=array)  # in place: a new array costs as much as the arithmetic
 
 
 defvjp(inner, lambda _, a, b: lambda g: g * b, lambda _, a, b: lambda g: g * a)
-defvjp(gram, lambda _, a: lambda g: onp.dot(g + g.T, a))
+defvjp(
+    direct,
+    lambda _, a, d, misfit, rest: lambda g: _twice(g, onp.dot(d, misfit)),
+    lambda _, a, d, misfit, rest: lambda g: _twice(g, onp.dot(a, misfit.T) + (0 if rest is None else rest)),
+    argnums=(0, 1),
+)
+defvjp(
+    gram,
+    lambda _, a, d, z, aa, dd, norm2: lambda g: _twice(g, onp.dot(dd, a)),
+    lambda _, a, d, z, aa, dd, norm2: lambda g: _twice(g, onp.dot(aa, d) - z),
+    lambda _, a, d, z, aa, dd, norm2: lambda g: d * (-2 * g),
+    argnums=(0, 1, 2),
+)
 
 
 def residual(params, x, lam, y, scalar=mlp.margin, target=None):

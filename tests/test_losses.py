@@ -37,6 +37,20 @@ def test_two_units_by_hand():
     }
 
 
+@given(problems(), st.sampled_from([None, 1.0, 20.0]), st.integers(1, 20))
+def test_as_written_and_multiplied_out_are_equal(problem, alpha, copies):
+    r"""In value and in both gradients; few candidates and many, so that layers are of either form."""
+    rng, params, x, lam, y = problem
+    x, y = rng.normal(size=(copies * len(x), x.shape[1])), np.tile(y, copies)
+    lam = rng.uniform(0.1, 2, len(y))
+    both = [value_and_grad(f, argnum=(1, 2)) for f in (losses.parameter_loss, losses.multiplied_out)]
+    (value, slow), (fast_value, fast) = (f(params, x, lam, y, alpha) for f in both)
+    size = np.sum(flatten(params) ** 2) + value
+    assert fast_value == pytest.approx(value, rel=1e-9, abs=1e-11 * size)
+    for one, other in zip(slow, fast, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-10 * (1 + np.abs(one).max()))
+
+
 @given(problems(), st.sampled_from([None, 1.0, 20.0]))
 def test_parameter_loss_is_the_sum_over_samples(problem, alpha):
     _, params, x, lam, y = problem
@@ -162,19 +176,19 @@ def test_total_loss_has_the_authors_weights(problem):
 def test_margin_loss(margins, c, seed):
     rng = np.random.default_rng(seed)
     q, y = np.array(margins), rng.choice([-1.0, 1.0], len(margins))
-    loss = losses.margin_loss(q * y, y)
+    loss = losses.margin_loss((q * y)[:, None], y)
     gamma = np.sqrt(np.mean(q**2))
     assert loss == pytest.approx(np.mean((q / gamma - 1) ** 2))
-    assert losses.margin_loss(c * q * y, y) == pytest.approx(loss, abs=1e-12)
-    assert losses.margin_loss(np.full(len(y), c) * y, y) == pytest.approx(0, abs=1e-12)
-    assert losses.margin_loss(-np.full(len(y), c) * y, y) == pytest.approx(4)  # all on the wrong side
+    assert losses.margin_loss((c * q * y)[:, None], y) == pytest.approx(loss, abs=1e-12)
+    assert losses.margin_loss((c * y)[:, None], y) == pytest.approx(0, abs=1e-12)
+    assert losses.margin_loss((-c * y)[:, None], y) == pytest.approx(4)  # all on the wrong side
     direction = rng.normal(size=q.shape)
-    measured = slope(lambda phi: losses.margin_loss(phi, y), q * y, direction)
-    assert grad(losses.margin_loss)(q * y, y) @ direction == pytest.approx(measured, rel=1e-5, abs=1e-6)
+    measured = slope(lambda phi: losses.margin_loss(phi[:, None], y), q * y, direction)
+    assert grad(losses.margin_loss)((q * y)[:, None], y)[:, 0] @ direction == pytest.approx(measured, rel=1e-5, abs=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.integers(1, 7), st.integers(1, 7), st.booleans(), st.booleans())
-def test_layer_residual_in_both_forms(seed, m, fan_out, fan_in, has_bias, gram):
+def test_layer_residual_in_both_forms(seed, m, fan_out, fan_in, has_bias, given_z):
     r"""Value and derivatives against plain autograd and, along a random direction, finite differences."""
     rng = np.random.default_rng(seed)
     d, a = rng.normal(size=(m, fan_out)), rng.normal(size=(m, fan_in))
@@ -186,7 +200,7 @@ def test_layer_residual_in_both_forms(seed, m, fan_out, fan_in, has_bias, gram):
 
     def ours(d, a):
         z = anp.dot(a, weight.T) + (bias if has_bias else 0)
-        return losses.layer_residual(d, a, z if gram else None, weight, bias, {})
+        return losses.layer_residual(Layer(weight, bias), a, d, z if given_z else None)
 
     assert ours(d, a) == pytest.approx(plain(d, a), rel=1e-10, abs=1e-10)
     for argnum in (0, 1):
@@ -197,12 +211,6 @@ def test_layer_residual_in_both_forms(seed, m, fan_out, fan_in, has_bias, gram):
         assert np.sum(exact * direction) == pytest.approx(measured, rel=1e-5, abs=1e-5)
 
 
-def test_layer_residual_has_no_derivative_in_the_weights():
-    ones = np.ones((2, 2))
-    with pytest.raises(NotImplementedError, match="weights"):
-        grad(losses.layer_residual, 3)(ones, ones, None, ones, None, {})
-
-
 def test_the_cheaper_form_is_chosen():
     r"""1000 × 1000: the Gram form below the width; one output: never."""
     assert losses.gram_is_cheaper(999, 1000, 1000)
@@ -211,7 +219,7 @@ def test_the_cheaper_form_is_chosen():
 
 
 @pytest.mark.parametrize("distance", [1.0, 1e-2, 1e-4])
-def test_rounding_of_the_gram_form_is_that_of_the_weights(distance):
+def test_rounding_of_the_gram_form_is_that_of_the_weights(distance, monkeypatch):
     r"""float32, W at a small distance from DᵀA: both forms against float64.
 
     The direct form is right to 1e-5 of the residual itself; the Gram form to 1e-6 of ‖W‖² only, and its gradient to
@@ -225,12 +233,11 @@ def test_rounding_of_the_gram_form_is_that_of_the_weights(distance):
     size = float(np.vdot(weight, weight))
 
     def value_and_gradients(gram, dtype):
-        w = weight.astype(dtype)
-
-        def loss(arrays):
-            return losses.layer_residual(*arrays, anp.dot(arrays[1], w.T) if gram else None, w, None, {})
-
-        return value_and_grad(loss)((d.astype(dtype), a.astype(dtype)))
+        monkeypatch.setattr(losses, "gram_is_cheaper", lambda *_: gram)
+        layer = Layer(weight.astype(dtype))
+        return value_and_grad(lambda pair: losses.layer_residual(layer, pair[1], pair[0]))(
+            (d.astype(dtype), a.astype(dtype))
+        )
 
     exact, (by_d, by_a) = value_and_gradients(False, float)
     assert exact == pytest.approx(distance**2 * float(np.sum((d.T @ a) ** 2)), rel=0.1)

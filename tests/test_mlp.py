@@ -8,8 +8,7 @@ from minirecon import mlp
 
 
 def weighted_gradient(params, x, coeff, alpha=None):
-    _, inputs, _, gates = mlp.forward(params, x, alpha)
-    return flatten(mlp.weighted_gradient(params, inputs, gates, coeff))
+    return flatten(mlp.weighted_gradient(params, mlp.forward(params, x, alpha), coeff[:, None]))
 
 
 @given(problems())
@@ -18,7 +17,7 @@ def test_forward_is_the_sum_over_units(problem):
     phi, inputs, _, gates = mlp.forward(params, x)
     for i, xi in enumerate(x):
         expected, a, z = slow_forward(params, xi)
-        np.testing.assert_allclose(phi[i], expected, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(phi[i], [expected], rtol=1e-10, atol=1e-12)
         for layer in range(len(params)):
             np.testing.assert_allclose(inputs[layer][i], a[layer], rtol=1e-10, atol=1e-12)
         for layer in range(len(params) - 1):
@@ -54,7 +53,7 @@ def test_homogeneous(problem, c):
     degree = mlp.homogeneity_degree(params)
     assert degree == len(params)
     scaled = unflatten(c * flatten(params), params)
-    np.testing.assert_allclose(mlp.forward(scaled, x)[0], c**degree * mlp.forward(params, x)[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(mlp.forward(scaled, x).phi, c**degree * mlp.forward(params, x).phi, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(
         weighted_gradient(scaled, x, lam * y),
         c ** (degree - 1) * weighted_gradient(params, x, lam * y),
@@ -67,7 +66,7 @@ def test_homogeneous(problem, c):
 def test_euler(problem):
     r"""⟨θ, ∇_θ Φ⟩ = L Φ."""
     _, params, x, _, _ = problem
-    for i, phi in enumerate(mlp.forward(params, x)[0]):
+    for i, phi in enumerate(mlp.forward(params, x).phi[:, 0]):
         gradient = weighted_gradient(params, x[i : i + 1], np.ones(1))
         np.testing.assert_allclose(flatten(params) @ gradient, len(params) * phi, rtol=1e-9, atol=1e-11)
 
@@ -78,7 +77,7 @@ def test_biases_in_hidden_layers_end_homogeneity(drawn):
     assume(len(params) > 2)
     assert mlp.homogeneity_degree(params) is None
     x = rng.normal(size=(1, params[0].weight.shape[1]))
-    phi, doubled = (mlp.forward(unflatten(c * flatten(params), params), x)[0][0] for c in (1, 2))
+    phi, doubled = (mlp.forward(unflatten(c * flatten(params), params), x).phi[0, 0] for c in (1, 2))
     _, inputs, *_ = mlp.forward(params, x)
     assume(abs(phi) > 1e-3 and all((a > 0).any() for a in inputs[1:]))
     assert not np.isclose(doubled, 2 ** len(params) * phi, rtol=1e-6)
