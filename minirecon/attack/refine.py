@@ -99,8 +99,8 @@ class Problem(NamedTuple):
     alpha: float
 
 
-def pose(params, x, lam, y, alpha):
-    r"""The `Problem` for samples to begin with, λ that of the KKT condition; its unknowns; the noise of layer 1."""
+def pose(params, x, lam, y, m, alpha):
+    r"""The `Problem` for samples to begin with and the λ of m candidates; its unknowns; the noise of layer 1."""
     dtype, n = x.dtype, len(x)
     w = onp.column_stack([params[0].weight, params[0].bias]).astype(float)  # (out, d + 1)
     _, sizes, vt = onp.linalg.svd(w, full_matrices=False)
@@ -111,8 +111,8 @@ def pose(params, x, lam, y, alpha):
     q = onp.linalg.svd(v[-1:])[2][1:]
     u = onp.column_stack([x, onp.ones(n)]) @ v
     free = (u / (u @ v[-1])[:, None] - centre) @ q.T
-    middle = onp.log(onp.median(lam))
-    t = onp.arctanh(onp.clip((onp.log(lam) - middle) / onp.log(FACTOR), -0.9, 0.9))
+    middle = onp.log(onp.median(lam) / m)  # Σ λᵢyᵢ∇Φ(xᵢ) without the 1/m of the attack
+    t = onp.arctanh(onp.clip((onp.log(lam / m) - middle) / onp.log(FACTOR), -0.9, 0.9))
     layers = (Layer(np.dot(w, v).astype(dtype), None), *params[1:])
     centre, q, v = (array.astype(dtype) for array in (centre, q, v))
     return Problem(layers, v, centre, q, middle, y, alpha), [free, t], noise
@@ -156,7 +156,7 @@ def refine(params, rec, n, alpha, bar):
     parts = [merge(rec.x[rec.y == label], rec.lam[rec.y == label], n // 2) for label in (-1, 1)]
     x, lam = (onp.concatenate(both) for both in zip(*parts, strict=True))
     y = onp.repeat([-1, 1], n // 2).astype(dtype)
-    problem, unknowns, noise = pose(params, x, lam / len(rec.x), y, alpha)  # without the 1/m of the attack
+    problem, unknowns, noise = pose(params, x, lam, y, len(rec.x), alpha)
     like = [each.astype(dtype) for each in unknowns]
     with minimise.Descent(bar, {"point": minimise.pack(unknowns)}) as descent:
         for factor in WIDEN:  # products of n rows are too small for more than one thread
