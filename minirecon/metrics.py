@@ -18,6 +18,14 @@ BICUBIC = np.array([-0.09375, 0.59375, 0.59375, -0.09375])  # half-way between p
 GAUSSIAN = np.exp(-(np.array([-1.0, 0.0, 1.0]) ** 2) / (2 * 1.5**2))  # SSIM's window: 3 pixels, σ = 1.5
 GAUSSIAN /= GAUSSIAN.sum()
 
+# what knows little or nothing of the training set: candidates of `Score.null`, by name
+NULLS = {
+    "mean_image": "mean image",
+    "start": "the attack's start",
+    "unseen": "unseen samples",
+    "untrained": "untrained net",
+}
+
 
 class Score(NamedTuple):
     r"""The nearest candidate of every training image, and how near it is.
@@ -207,13 +215,24 @@ def summary(score):
                 "samples_within_0.15": int(np.sum(score.recall <= POINT_TOLERANCE)),
             }
         }
-    ranked = np.sort(score.ssim)[::-1]
+    got = summarise(score.ncc, score.ssim)
+    ssim = {"median": got["ssim"], "top10_mean": got["top10"], "rank30": got["rank30"], "over_0.4": got["over_0.4"]}
+    return {"ncc": {"median": got["ncc"], "over_0.9": got["over_0.9"]}, "ssim": ssim}
+
+
+def summarise(ncc, ssim):
+    r"""What is told of NCC and SSIM of all training images, (n,) each: a dict of numbers.
+
+    NCC: median, above 0.8 and 0.9. SSIM: median, mean of the ten best, best, 30th (None if fewer), above 0.4.
+    """
+    ncc, ranked = ncc.astype(float), np.sort(ssim.astype(float))[::-1]
     return {
-        "ncc": {"median": float(np.median(score.ncc)), "over_0.9": int(np.sum(score.ncc > 0.9))},
-        "ssim": {
-            "median": float(np.median(score.ssim)),
-            "top10_mean": float(ranked[:10].mean()),
-            "rank30": float(ranked[29]) if len(ranked) >= 30 else None,
-            "over_0.4": int(np.sum(score.ssim > 0.4)),
-        },
+        "ncc": float(np.median(ncc)),
+        "ncc_over_0.8": int(np.sum(ncc > 0.8)),
+        "over_0.9": int(np.sum(ncc > 0.9)),
+        "ssim": float(np.median(ranked)),
+        "top10": float(ranked[:10].mean()),
+        "best": float(ranked[0]),
+        "rank30": float(ranked[29]) if len(ranked) >= 30 else None,
+        "over_0.4": int(np.sum(ranked > 0.4)),
     }

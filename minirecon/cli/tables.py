@@ -2,12 +2,8 @@ r"""Tables that the command line prints, 79 columns wide: scores (paper, section
 
 import textwrap
 
-NULLS = {
-    "mean_image": "mean image",
-    "start": "the attack's start",
-    "unseen": "unseen samples",
-    "untrained": "untrained net",
-}
+from ..metrics import NULLS
+
 ROWS = {
     "zero": "λ = 0",
     "late": "λ = c σ(−yΦ(x)), best c",

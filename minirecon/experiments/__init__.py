@@ -12,6 +12,11 @@ A figure is a module of its name, which has
 
 import importlib
 
+import numpy as np
+
+from .. import attack, mlp
+from ..io import datasets, weights
+
 NAMES = (
     "fig2", "fig3", "fig4", "baselines", "membership", "nonunique", "leak", "training", "colours", "losses", "svm",
     "sweep",
@@ -27,6 +32,27 @@ def settings(name, quick=False):
     r"""The settings of a figure: a new dict."""
     module = load(name)
     return {**module.PRESET, **(module.QUICK if quick else {})}
+
+
+def shipped(file, case, n):
+    r"""Weights that are shipped with the package, and the training set they come from: params, Dataset."""
+    return weights.load(datasets.data_file(file)), datasets.load_dataset(case, n)
+
+
+def untrained(params, seed):
+    r"""A network of the same shape with fresh initial weights: params."""
+    hidden = [len(layer.weight) for layer in params[:-1]]
+    return mlp.initialise(np.random.default_rng(seed), params[0].weight.shape[1], hidden)
+
+
+def attacked(params, m, **options):
+    r"""`attack.reconstruct`, all of it: a Reconstruction."""
+    return whole(attack.reconstruct(params, m, **options))
+
+
+def pixels(images):
+    r"""Images in [0, 1] as bytes: uint8."""
+    return np.round(255 * np.asarray(images)).astype(np.uint8)
 
 
 def whole(run):

@@ -5,12 +5,11 @@ Each goes through the same `metrics.score`, with the training images in hand: an
 
 import numpy as np
 
-from .. import attack, metrics
+from .. import metrics
 from ..attack import baselines
-from ..io import datasets
-from ..io.weights import load
-from . import whole
-from .drawing.images import image_rows
+from . import attacked, pixels, shipped, whole
+from .drawing import captions
+from .drawing.images import image_rows, parts
 
 PRESET = {
     "cases": ["mnist", "cifar10"],  # their nets CASE-n20.pth
@@ -45,17 +44,15 @@ def run(seed, progress, cases, n, m, span, samples, iterations, inversion_iterat
     """
     arrays = {"cases": cases, "n": n}
     for case in cases:
-        params = load(datasets.data_file(f"{case}-n{n}.pth"))
-        options = {"span": span, "samples": samples, "iterations": iterations}
-        rec = whole(attack.reconstruct(params, m, seed=seed, progress=progress, **options))
-        options = {"iterations": inversion_iterations, "start_scale": inversion_start}
-        inverted = whole(baselines.invert(params, m, seed=seed, progress=progress, **options))
+        params, data = shipped(f"{case}-n{n}.pth", case, n)
+        options = {"seed": seed, "progress": progress}
+        rec = attacked(params, m, span=span, samples=samples, iterations=iterations, **options)
+        options |= {"iterations": inversion_iterations, "start_scale": inversion_start}
+        inverted = whole(baselines.invert(params, m, **options))
         rows = baselines.first_layer(params)
-        data = datasets.load_dataset(case, n)
-        scores = {"attack": metrics.score(rec, data)}
-        scores |= {"inversion": metrics.score(inverted, data), "first_layer": metrics.score(rows, data)}
-        null = scores["attack"].null | {"unseen": scores["first_layer"].null["unseen"]}  # the larger number
-        scores |= null
+        found = {"attack": rec, "inversion": inverted, "first_layer": rows}
+        scores = {name: metrics.score(each, data) for name, each in found.items()}
+        scores |= scores["attack"].null | {"unseen": scores["first_layer"].null["unseen"]}  # the larger number
         sizes = [len(rec.x), m, len(rows.x), min(len(rows.x), len(data.x_test)), len(rec.start), 1]
         chosen = np.concatenate([np.flatnonzero(data.y == sign)[:SHOWN] for sign in (-1, 1)])
         images = [data.x + data.mean, *(scores[name].images for name in METHODS)]
@@ -63,12 +60,12 @@ def run(seed, progress, cases, n, m, span, samples, iterations, inversion_iterat
             f"{case}_sizes": sizes,
             f"{case}_ncc": [scores[name].ncc for name in METHODS],
             f"{case}_ssim": [scores[name].ssim for name in METHODS],
-            f"{case}_images": np.round(255 * np.array(images)[:, chosen]).astype(np.uint8),
+            f"{case}_images": pixels(np.array(images)[:, chosen]),
             f"{case}_chosen": chosen,
             f"{case}_shape": data.image_shape,
         }
-    rows = baselines.first_layer(load(datasets.data_file(f"{large}-n{LARGE}.pth")))
-    score = metrics.score(rows, datasets.load_dataset(large, LARGE))
+    params, data = shipped(f"{large}-n{LARGE}.pth", large, LARGE)
+    score = metrics.score(baselines.first_layer(params), data)
     every = [score, score.null["unseen"], score.null["mean_image"]]
     arrays |= {f"large_{key}": np.array([getattr(each, key) for each in every]) for key in ("ncc", "ssim")}
     return arrays | {"large": large, "large_n": LARGE}
@@ -76,12 +73,9 @@ def run(seed, progress, cases, n, m, span, samples, iterations, inversion_iterat
 
 def draw(data):
     r"""The first training images of each label, and below each what every method has for it."""
-    from matplotlib.figure import Figure
-
-    cases = data["cases"].tolist()
-    figure = Figure(figsize=(11, 8.0 * len(cases)), layout="constrained")
-    figure.suptitle("The nearest candidate to each training image, by method (number above: NCC)", fontsize=12)
-    for part, case in zip(figure.subfigures(len(cases), 1, squeeze=False).ravel(), cases, strict=True):
+    title = "The nearest candidate to each training image, by method (number above: NCC)"
+    figure, every = parts(data["cases"].tolist(), title, (11, 8.0))
+    for case, part in every.items():
         part.suptitle(f"{case}: a net trained on {data['n']} images", fontsize=11)
         names = ["training image", *METHODS.values()]
         rows = dict(zip(names, data[f"{case}_images"] / 255, strict=True))
@@ -96,59 +90,38 @@ def numbers(data):
     result = {}
     for case in data["cases"].tolist():
         each = zip(METHODS, data[f"{case}_sizes"].tolist(), data[f"{case}_ncc"], data[f"{case}_ssim"], strict=True)
-        result[case] = {name: {"candidates": size, **summary(ncc, ssim)} for name, size, ncc, ssim in each}
+        result[case] = {name: {"candidates": size, **told(ncc, ssim)} for name, size, ncc, ssim in each}
     names = ("first_layer", "unseen", "mean_image")
     each = zip(names, data["large_ncc"], data["large_ssim"], strict=True)
-    return result | {"large": {name: summary(*pair) for name, *pair in each}}
+    return result | {"large": {name: told(*pair) for name, *pair in each}}
 
 
-def summary(ncc, ssim):
+def told(ncc, ssim):
     r"""The numbers of one method from NCC and SSIM of all training images, (n,) each."""
-    ranked = np.sort(ssim.astype(float))[::-1]
-    return {
-        "ncc": float(np.median(ncc)),
-        "over_0.9": int(np.sum(ncc > 0.9)),
-        "ssim": float(np.median(ranked)),
-        "top10": float(ranked[:10].mean()),
-        "best": float(ranked[0]),
-        "rank30": float(ranked[29]) if len(ranked) >= 30 else None,
-    }
+    got = metrics.summarise(ncc, ssim)
+    return {key: got[key] for key in ("ncc", "over_0.9", "ssim", "top10", "best", "rank30")}
 
 
 def caption(data):
     r"""What the figure shows."""
-    got = numbers(data)
+    got, n = numbers(data), data["n"]
     tables = []
     for case in data["cases"].tolist():
-        lines = [f"| {case}, n = {data['n']} | candidates | median NCC | NCC over 0.9 | median SSIM | SSIM, top ten |"]
-        lines.append("|---|---|---|---|---|---|")
-        for name, row in got[case].items():
-            cells = f"{row['candidates']} | {row['ncc']:.3f} | {row['over_0.9']} of {data['n']} | {row['ssim']:.3f}"
-            lines.append(f"| {METHODS[name]} | {cells} | {row['top10']:.3f} |")
-        tables.append("\n".join(lines))
-    tables, large = "\n\n".join(tables), got["large"]
-    published = ", ".join(f"{value:.3f}" for value in PUBLISHED.values())
-    rows, unseen, mean = (large[name] for name in ("first_layer", "unseen", "mean_image"))
-    return f"""
-Of each net the first {SHOWN} training images of each label, not the best ones, and below them the nearest
-candidate of each method by NCC. All methods go through one evaluation, **with the training images in hand**.
-The attack and model inversion see the weights alone, as do the rows of W¹; the attack is told the number of
-samples besides. "Unseen" are images of the test set.
-
-{tables}
-
-{verdict(data)} Model inversion looks for what the network is most certain of, and finds much the same pattern
-for all images of a label. A few rows of W¹ do show single samples at this n. Unseen digits are a strong null by
-SSIM and by NCC, for digits look alike; but no picture of theirs is a training image. Read SSIM with care: it
-rewards faint candidates (the mean image has NCC 0 and a high SSIM).
-
-On the net of {data["large_n"]} images of {data["large"]} the rows of W¹ have a median NCC of {rows["ncc"]:.3f},
-unseen images {unseen["ncc"]:.3f}: single rows blend too many samples. The rows' SSIM (ten best, best, 30th) is
-{rows["top10"]:.3f}, {rows["best"]:.3f}, {rows["rank30"]:.3f}; the mean image's {mean["top10"]:.3f},
-{mean["best"]:.3f}, {mean["rank30"]:.3f}. From the pictures in the authors' notebooks, for MNIST: {published}.
-The paper shows them beside its reconstructions; theirs is another net, and a row's size is not a sample's: we
-scale rows to the images' contrast.
-"""
+        head = [f"{case}, n = {n}", "candidates", "median NCC", "NCC over 0.9", "median SSIM", "SSIM, top ten"]
+        rows = [
+            [METHODS[name], row["candidates"], row["ncc"], f"{row['over_0.9']} of {n}", row["ssim"], row["top10"]]
+            for name, row in got[case].items()
+        ]
+        tables.append(captions.table(head, rows))
+    return captions.text(
+        "baselines",
+        data=data,
+        shown=SHOWN,
+        large=got["large"],
+        tables="\n\n".join(tables),
+        verdict=verdict(data),
+        published=captions.listed(PUBLISHED.values(), ".3f"),
+    )
 
 
 def verdict(data):

@@ -6,10 +6,9 @@ notebook that this project descends from attacked an untrained one by mistake.
 
 import numpy as np
 
-from .. import attack, metrics, mlp
-from ..io import datasets
-from ..io.weights import load
-from . import whole
+from .. import metrics
+from . import attacked, pixels, shipped, untrained
+from .drawing import captions
 from .drawing.images import BLACK, BLUE, GREEN, ORANGE, show
 
 PRESET = {"weights": "colours-n20.pth", "n": 20, "m": 100, "iterations": 600, "alpha": 500.0, "upper_weight": 1.0,
@@ -33,16 +32,13 @@ def run(seed, progress, weights, n, m, iterations, alpha, upper_weight, seeds):
     Returns a dict: `colours_NAME` (m, 3), uint8, of the first start, `labels_NAME`, and `distance_NAME` (seeds, m) of
     each candidate to the nearest training colour of its label, for each of `ROWS`.
     """
-    data = datasets.load_dataset("colours", n)
-    trained = load(datasets.data_file(weights))
-    hidden = [len(layer.weight) for layer in trained[:-1]]
+    trained, data = shipped(weights, "colours", n)
     options = {"iterations": iterations, "alpha": alpha, "upper_weight": upper_weight}
     distance, arrays = {name: [] for name in ROWS}, {"truth": np.round(255 * (data.x + data.mean)), "labels": data.y}
     for k in range(seeds):
-        untrained = mlp.initialise(np.random.default_rng(seed + k), data.x.shape[1], hidden)
         scores = {}
-        for name, params in (("trained", trained), ("untrained", untrained)):
-            rec = whole(attack.reconstruct(params, m, seed=seed + k, progress=progress and name, **options))
+        for name, params in (("trained", trained), ("untrained", untrained(trained, seed + k))):
+            rec = attacked(params, m, seed=seed + k, progress=progress and name, **options)
             scores[name] = metrics.score(rec, data)
             arrays.setdefault(f"labels_{name}", rec.y)
         # rec is that of the untrained network
@@ -50,7 +46,7 @@ def run(seed, progress, weights, n, m, iterations, alpha, upper_weight, seeds):
         scores["start_up"] = metrics.score(rec._replace(x=scale_up(rec.start)), data)
         for name, score in (scores | scores["trained"].null).items():
             distance[name].append(score.distance)
-            arrays.setdefault(f"colours_{name}", np.round(255 * score.images).astype(np.uint8))
+            arrays.setdefault(f"colours_{name}", pixels(score.images))
     return arrays | {f"distance_{name}": np.array(each, np.float32) for name, each in distance.items()}
 
 
@@ -105,10 +101,13 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    lines = ["| candidates | within 0.15, for each start | median distance |", "|---|---|---|"]
-    for name, row in got.items():
-        lines.append(f"| {ROWS[name]} | {', '.join(map(str, row['found']))} of {row['of']} | {row['median']:.2f} |")
-    table = "\n".join(lines)
+    table = captions.table(
+        ["candidates", "within 0.15, for each start", "median distance"],
+        [
+            [ROWS[name], f"{captions.listed(row['found'])} of {row['of']}", f"{row['median']:.2f}"]
+            for name, row in got.items()
+        ],
+    )
     trained, *others = (np.array(row["found"]) / row["of"] for row in got.values())
     clear = trained.min() > max(other.max() for other in others) + 0.5
     verdict = (
@@ -116,21 +115,5 @@ def caption(data):
         if clear
         else "**The trained network does not stand out clearly from the null baselines here.**"
     )
-    return f"""
-A network 3–1000–1000–1 has learnt {len(data["labels"])} images of one pixel, half pure blue and half pure red.
-The same attack, from {len(data["distance_trained"])} starts, on this network and on untrained ones of its
-shape. The candidates get the mean colour added and are stretched to [0, 1]. One is found if every channel is
-within 0.15 of a training colour of its label; that uses the training set.
-
-{table}
-
-{verdict} All other rows are null baselines. The attack leaves an untrained network's candidates near 0, where
-they are scored as the mean colour; "scaled up", their largest channel differs from the mean as much as a pure
-colour's, and what is found then is chance. "Unseen" are the colours of a grid, with the stronger of red and
-blue as the label: some of them are the training colours.
-
-The toy is not the paper's. It is from a notebook that this project descends from, whose network was created
-anew before it was attacked: that is the row "untrained". Pure colours of one label have one activation pattern,
-so that candidates that are blends or splits of them would do as well (figure `nonunique`); the number of images
-can't be read off.
-"""
+    starts = len(data["distance_trained"])
+    return captions.text("colours", n=len(data["labels"]), starts=starts, table=table, verdict=verdict)

@@ -2,11 +2,8 @@ r"""The demos: from the weights that are shipped to scored candidates (cf. Fig. 
 
 from typing import NamedTuple
 
-import numpy as np
-
-from .. import attack, metrics, mlp
-from ..io import datasets
-from ..io.weights import load
+from .. import attack, metrics
+from . import shipped, untrained
 
 
 class Demo(NamedTuple):
@@ -42,14 +39,11 @@ def demo(case, seed=0, *, progress=False):
     params, data, rec, score : tuple of Layer, Dataset, Reconstruction, Score or PointScore
     """
     preset = DEMOS[case]
-    params = load(datasets.data_file(preset.weights))
+    params, data = shipped(preset.weights, case, preset.n)
     rec = attack.reconstruct(params, preset.m, seed=seed, progress=progress, **preset.settings)
-    # from here on the true training set is used
-    data = datasets.load_dataset(case, preset.n)
-    score = metrics.score(rec, data)
+    score = metrics.score(rec, data)  # from here on the true training set is used
     if isinstance(score, metrics.PointScore):
-        hidden = [len(layer.weight) for layer in params[:-1]]
-        untrained = mlp.initialise(np.random.default_rng(seed), data.x.shape[1], hidden)
-        blind = attack.reconstruct(untrained, preset.m, seed=seed, progress=progress and "untrained", **preset.settings)
+        options = {"seed": seed, "progress": progress and "untrained", **preset.settings}
+        blind = attack.reconstruct(untrained(params, seed), preset.m, **options)
         score.null["untrained"] = metrics.score(blind, data)._replace(null=None)
     return params, data, rec, score

@@ -5,11 +5,9 @@ Sorting out uses the KKT conditions and the candidates alone: the true points ar
 
 import numpy as np
 
-from .. import attack, kkt, mlp
-from ..io import datasets
-from ..io.weights import load
-from . import whole
-from .drawing import curves
+from .. import kkt, mlp
+from . import attacked, shipped, untrained
+from .drawing import captions, curves
 from .drawing.images import BLACK, BLUE, ORANGE
 
 PRESET = {
@@ -53,28 +51,19 @@ def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, 
     Returns a dict: the training set, Φ on a grid, the candidates of the first start with `left` (3, m), and `counts`
     (seeds, 2, 5, 2): for the trained and the untrained net, after each step, points found and candidates that are far.
     """
-    data = datasets.load_dataset("circle", n)
-    trained = load(datasets.data_file(weights))
-    hidden = [len(layer.weight) for layer in trained[:-1]]
+    trained, data = shipped(weights, "circle", n)
     counts, first = np.zeros((seeds, 2, len(STEPS), 2), int), None
     for k in range(seeds):
-        untrained = mlp.initialise(np.random.default_rng(seed + k), 2, hidden)
-        for which, params in enumerate((trained, untrained)):
+        for which, params in enumerate((trained, untrained(trained, seed + k))):
             options = {"iterations": iterations, "start_scale": start_scale, "lam_min": lam_min}
-            rec = whole(attack.reconstruct(params, m, seed=seed + k, progress=progress, **options))
+            rec = attacked(params, m, seed=seed + k, progress=progress, **options)
             margin = kkt.margins(params, rec.x, rec.y)
             left = sort_out(rec.x, rec.lam, rec.y, margin, small, feasible, apart)
             everyone = np.ones((1, m), bool)
             for step, kept in enumerate(np.concatenate([everyone, everyone, left])):
                 counts[k, which, step] = count((rec.start if step == 0 else rec.x)[kept], rec.y[kept], data)
-            first = first or {
-                "x": rec.x,
-                "start": rec.start,
-                "y": rec.y,
-                "lam": rec.lam,
-                "margin": margin,
-                "left": left,
-            }
+            found = {name: getattr(rec, name) for name in ("x", "start", "y", "lam")}
+            first = first or {**found, "margin": margin, "left": left}
     line = np.linspace(-1.6, 1.6, 161)
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     phi = mlp.forward(trained, grid).phi.reshape(len(line), len(line)).astype(np.float32)
@@ -99,28 +88,16 @@ def draw(data):
     everyone = np.ones(len(data["y"]), bool)
     for axes, name, kept in zip(every, STEPS, [everyone, everyone, *data["left"]], strict=True):
         x = data["start"] if name == "start" else data["x"]
-        for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
+        for sign, label, marker, colour in ((-1, "−1", "x", BLUE), (1, "+1", "+", ORANGE)):
             chosen = x[kept & (data["y"] == sign)]
-            axes.plot(
-                chosen[:, 0], chosen[:, 1], marker, color=colour, markersize=7, label=f"candidate, label {sign:+}"
-            )
+            axes.plot(*chosen.T, marker, color=colour, markersize=7, label=f"candidate, label {label}")
         axes.set_title(f"{name}: {kept.sum()} candidates", fontsize=10)
     for axes in (landscape, *every):
-        for sign, marker in ((-1, "s"), (1, "o")):
-            x = data["points"][data["labels"] == sign]
-            axes.plot(
-                x[:, 0],
-                x[:, 1],
-                marker,
-                color=BLACK,
-                markerfacecolor="none",
-                markersize=10,
-                label=f"training point, label {sign:+}",
-            )
+        for sign, label, marker in ((-1, "−1", "s"), (1, "+1", "o")):
+            x = data["points"][data["labels"] == sign].T
+            axes.plot(*x, marker, color=BLACK, mfc="none", markersize=10, label=f"training point, label {label}")
         axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal", xlabel="coordinate 1", ylabel="coordinate 2")
-    handles, labels = every[0].get_legend_handles_labels()
-    labels = [label.replace("-", "−") for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    curves.legend(figure, every[0], 4)
     return figure
 
 
@@ -140,21 +117,5 @@ def numbers(data):
 
 def caption(data):
     r"""What the figure shows."""
-    got = {key: value if np.ndim(value) == 0 else ", ".join(map(str, value)) for key, value in numbers(data).items()}
-    return f"""
-A network 2–1000–1000–1 has learnt 20 points on a circle with alternating labels. The attack starts from
-{len(data["y"])} random points. Then candidates are sorted out by what the KKT conditions say of them, without the
-true points: those with a small λ (the paper's step), those whose margin yΦ(x) is not that of the others (ours), and
-duplicates (the paper's). {got["candidates_left"]} are left.
-
-Of the 20 points a kept candidate of their label lies within 0.1 for {got["points_found"]} (one number a start);
-{got["far_candidates"]} kept candidates are farther than 0.2 from every point. Before sorting out
-{got["far_before"]} were, after the paper's first step {got["far_after_small_lambda"]}: a small λ does not mark the
-wrong ones here, the inner ring, but their margin does. The thresholds were chosen on this net. Null baseline, an
-untrained network through the same steps: {got["untrained_points_found"]} points found and
-{got["untrained_far_candidates"]} candidates far.
-
-Against the paper: the attack is L-BFGS with a margin loss and keeps the range loss, and the step with the margins is
-new. This net is far from a KKT point (`minirecon kkt`: the true points with their best λ explain nothing of layer 1),
-so that this figure shows that the attack works, not why.
-"""
+    got = {key: value if np.ndim(value) == 0 else captions.listed(value) for key, value in numbers(data).items()}
+    return captions.text("fig2", m=len(data["y"]), got=got)

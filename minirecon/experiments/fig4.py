@@ -5,11 +5,11 @@ Samples on the margin, those with the smallest |Φ|, are the ones whose λ is no
 
 import numpy as np
 
-from .. import attack, metrics, mlp
+from .. import metrics, mlp
 from ..io import datasets
 from ..training import train
-from . import fig3, whole
-from .drawing import curves
+from . import attacked, fig3, whole
+from .drawing import captions, curves
 from .drawing.images import BLACK, BLUE, GREEN, ORANGE, SKY
 
 PRESET = {
@@ -26,6 +26,7 @@ QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 1
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones
 PUBLISHED = {50: 0.95, 100: 0.84, 500: 0.71, 1000: 0.59}
 PUBLISHED_MARGIN = 10, 13
+COLUMNS = ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")
 
 
 def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most, iterations):
@@ -38,20 +39,19 @@ def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most
     """
     panels = [(size, hidden, False) for size in sizes]
     panels += [(n, widths, False) for widths in architectures] + [(n, hidden, True)]
-    columns = {key: [] for key in ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")}
+    columns = {key: [] for key in COLUMNS}
     single = {key: [] for key in ("log_loss", "accuracy", "other_best", "other_ncc", "names")}
     for size, widths, biases in panels:
         data = datasets.load_dataset(case, size)
         options = {"target_time": target_time, "hidden_biases": biases, "progress": progress}
         trained = whole(train(data, widths, seed, **options))
         m = min(2 * size, most)
-        rec = whole(attack.reconstruct(trained.params, m, seed=seed, progress=progress, iterations=iterations))
+        rec = attacked(trained.params, m, seed=seed, progress=progress, iterations=iterations)
         score = metrics.score(rec, data)
         unseen = score.null["unseen"]
         phi = mlp.forward(trained.params, data.x.astype(np.float32)).phi[:, 0]
-        for key, values in zip(
-            columns, (phi, score.ssim, score.ncc, unseen.ssim, unseen.ncc, score.null["mean_image"].ssim), strict=True
-        ):
+        found = phi, score.ssim, score.ncc, unseen.ssim, unseen.ncc, score.null["mean_image"].ssim
+        for key, values in zip(COLUMNS, found, strict=True):
             columns[key].append(values)
         other = metrics.score(rec, fig3.unseen(data))
         name = "–".join(map(str, widths)) + (" + biases" if biases else "")
@@ -87,18 +87,15 @@ def draw(data):
         axes.axhline(0.4, linestyle="-", color=GREEN, linewidth=0.8, label="0.4")
         axes.set(ylim=(0, 1), xlabel="output Φ(x)", ylabel="SSIM of the nearest candidate")
         axes.set_title(f"n = {n}, net {data['names'][i]}", fontsize=9)
-    handles, labels = every[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    curves.legend(figure, every[0], 4, fontsize=9)
     return figure
 
 
 def numbers(data):
     r"""A dict for each panel."""
     result = []
-    keys = ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")
-    for i, (phi, ssim, ncc, unseen, unseen_ncc, mean_image) in enumerate(
-        zip(*(split(data, key) for key in keys), strict=True)
-    ):
+    panels = zip(*(split(data, key) for key in COLUMNS), strict=True)
+    for i, (phi, ssim, ncc, unseen, unseen_ncc, mean_image) in enumerate(panels):
         best = np.argsort(-ssim)[:10]
         n, size = int(data["n"][i]), np.abs(phi)
         result.append(
@@ -134,49 +131,30 @@ def rank_correlation(a, b):
 
 def caption(data):
     r"""What the figure shows."""
-    head = "| n | net | SSIM (paper) | nulls | NCC | nulls | ρ SSIM | ρ NCC |\n" + "|---" * 8 + "|\n"
     panels = numbers(data)["panels"]
-
-    near = sum(panel["rank_correlation_output_ssim"] < 0 for panel in panels)
-
-    def paper(panel):
-        return f" ({panel['published_best_ssim']})" if panel["published_best_ssim"] else ""
-
-    rows = "\n".join(
-        f"| {p['n']} | {p['net']} | {p['best_ssim']:.2f}{paper(p)} | "
-        f"{p['best_ssim_unseen']:.2f}, {p['best_ssim_other']:.2f} | {p['median_ncc']:.2f} | "
-        f"{p['median_ncc_unseen']:.2f}, {p['median_ncc_other']:.2f} | "
-        f"{p['rank_correlation_output_ssim']:.2f} | {p['rank_correlation_output_ncc']:.2f} |"
-        for p in panels
+    table = captions.table(
+        ["n", "net", "SSIM (paper)", "nulls", "NCC", "nulls", "ρ SSIM", "ρ NCC"],
+        [
+            [
+                panel["n"],
+                panel["net"],
+                f"{panel['best_ssim']:.2f}" + (f" ({best})" if (best := panel["published_best_ssim"]) else ""),
+                f"{panel['best_ssim_unseen']:.2f}, {panel['best_ssim_other']:.2f}",
+                f"{panel['median_ncc']:.2f}",
+                f"{panel['median_ncc_unseen']:.2f}, {panel['median_ncc_other']:.2f}",
+                f"{panel['rank_correlation_output_ssim']:.2f}",
+                f"{panel['rank_correlation_output_ncc']:.2f}",
+            ]
+            for panel in panels
+        ],
     )
-    outputs = "; ".join(f"{p['median_output_of_top10']:.1f} of {p['median_output']:.1f}" for p in panels)
-    return f"""
-Each panel is a network trained on n images of {data["case"]} and attacked once, each point a training image: the
-network's output Φ at it, and the SSIM of the nearest candidate, which is picked **with the image in hand**. Shaded is
-where the paper's figure has its good reconstructions, |Φ| from {PUBLISHED_MARGIN[0]} to {PUBLISHED_MARGIN[1]}; dashed
-(in the table in brackets) is the best of its SSIM, read by eye to ± 0.03.
-
-{head}{rows}
-
-SSIM is the best, NCC the median. The two nulls: real images that were not trained on, put forward as candidates; and
-our candidates held against such images in place of the training images (as many, at most 500). ρ is the rank
-correlation of |Φ| with SSIM and with NCC: −1 if images nearer to Φ = 0 always come back better. The median |Φ| of the
-ten best images and of all, panel by panel:
-{outputs}.
-
-**The attack finds the images on the margin.** {near} of the {len(panels)} panels have a negative ρ for SSIM. The
-fairer of the two nulls is the second: what the same candidates reach for images that were not trained on. Real images
-as candidates do well by this SSIM, the better the more there are, and leak nothing.
-
-{AT_FULL_SIZE.strip() if set(PUBLISHED) <= set(data["n"].tolist()) else ""}
-"""
-
-
-AT_FULL_SIZE = """
-Against the paper: for n = 50 and 100 the best SSIM is the paper's to within the reading; for 500 and 1000 it is
-below. The paper's points are the best of up to a hundred pooled runs of 50 000 iterations, ours are from one run of
-300, with 1000 candidates at most, so that n = 1000 has one for each image. By NCC the connection with |Φ| is weaker,
-and for n = 500 and 1000 it is gone: away from the margin all images do as badly. The architectures are compared at n
-= 100, for their cost; the paper's usual n is 500. All of them leak. The narrow net leaks least by SSIM; biases in all
-hidden layers, for which Φ is not homogeneous and the theory says nothing, do not stop it.
-"""
+    return captions.text(
+        "fig4",
+        case=data["case"],
+        margin=PUBLISHED_MARGIN,
+        table=table,
+        outputs="; ".join(f"{p['median_output_of_top10']:.1f} of {p['median_output']:.1f}" for p in panels),
+        near=sum(panel["rank_correlation_output_ssim"] < 0 for panel in panels),
+        count=len(panels),
+        at_full_size=captions.text("fig4-full-size") if set(PUBLISHED) <= set(data["n"].tolist()) else "",
+    )

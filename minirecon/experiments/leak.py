@@ -5,11 +5,11 @@ The theory (paper, section 3) is about infinite training. Does the attack profit
 
 import numpy as np
 
-from .. import attack, kkt, metrics, mlp
+from .. import kkt, metrics, mlp
 from ..io import datasets
 from ..training import train
-from . import whole
-from .drawing import curves
+from . import attacked, whole
+from .drawing import captions, curves
 from .drawing.images import BLACK, GREEN
 
 PRESET = {
@@ -49,11 +49,11 @@ def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
                 values = (np.log10(time), history["log_loss"][-1], history["alignment"][-1][0], effective, mean_lam)
                 for key, value in zip(net_keys, values, strict=True):
                     arrays[key][c, net, level] = value
-                ranges = {}, dict(zip(("lam_min", "lam_max"), (float(mean_lam * r) for r in RANGE), strict=True))
-                for way, settings in enumerate(ranges):
+                low, high = (float(mean_lam * r) for r in RANGE)
+                for way, settings in enumerate(({}, {"lam_min": low, "lam_max": high})):
+                    options = {"progress": progress, "iterations": iterations, **settings}
                     for k in range(attacks):
-                        options = {"progress": progress, "iterations": iterations, **settings}
-                        rec = whole(attack.reconstruct(params, m, seed=seed + k, **options))
+                        rec = attacked(params, m, seed=seed + k, **options)
                         for key, value in medians(metrics.score(rec, data)).items():
                             arrays[key][c, way, net, level, k] = value
     arrays = {key: values.astype(np.float32) for key, values in arrays.items()}
@@ -76,25 +76,22 @@ def draw(data):
     for c, case in enumerate(cases):
         quality, similarity, theory = every[3 * c : 3 * c + 3]
         for axes, key in ((quality, "ncc"), (similarity, "ssim")):
-            for way, (label, (colour, style, marker)) in enumerate(zip(WAYS.values(), curves.LINES, strict=False)):
+            for way, label in enumerate(WAYS.values()):
                 low, mean, high = spread(data[key][c, way])
-                shift = 0.97 if way == 0 else 1.03  # lest one bar hides the other
-                axes.errorbar(
-                    progress * shift, mean, [mean - low, high - mean], color=colour, linestyle=style, marker=marker,
-                    markersize=5, capsize=3, label=label,
-                )  # fmt: skip
+                x = progress * (0.97 if way == 0 else 1.03)  # lest one bar hides the other
+                style = {**curves.MARKED[way], "markersize": 5, "capsize": 3, "label": label}
+                axes.errorbar(x, mean, [mean - low, high - mean], **style)
             for kind, label, style in (("start", "the attack's start", ":"), ("unseen", "unseen images", "-.")):
                 null = spread(data[f"{kind}_{key}"][c, 0])[1]
                 axes.plot(progress, null, linestyle=style, color=BLACK, linewidth=1, label=f"null: {label}")
             axes.set(ylim=(0, 1), ylabel=f"median {key.upper()} of the {data['n']} images")
-        for values, label, (colour, style, marker) in (
-            (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", (GREEN, "-", "^")),
-            (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)", (BLACK, "--", "D")),
-            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", curves.LINES[1]),
-        ):
-            theory.plot(
-                progress, values.mean(axis=0), linestyle=style, marker=marker, color=colour, markersize=5, label=label
-            )
+        for values, label, style in (
+            (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", {"color": GREEN, "linestyle": "-", "marker": "^"}),
+            (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)",
+             {"color": BLACK, "linestyle": "--", "marker": "D"}),
+            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", curves.MARKED[1]),
+        ):  # fmt: skip
+            theory.plot(progress, values.mean(axis=0), **style, markersize=5, label=label)
         theory.set(ylim=(0, 1.5), ylabel="value")
         for axes, what in ((quality, "NCC"), (similarity, "SSIM"), (theory, "the networks")):
             axes.set(xscale="log", xlabel="−log L: more training to the right")
@@ -129,64 +126,28 @@ def numbers(data):
 
 def caption(data):
     r"""What the figure shows."""
-    got, tables, ends = numbers(data), [], []
+    got, levels, tables, ends, best, worse = numbers(data), data["levels"], [], [], [], True
     for case in data["cases"].tolist():
-        lines = [f"| {case}: log L | T | NCC, fixed | NCC, moved | over 0.9 | null | cosine |", "|---" * 7 + "|"]
         ways, nets, null = [got[case][way] for way in WAYS], got[case]["nets"], got[case]["null"]["start_ncc"]
-        for i, level in enumerate(data["levels"]):
+        head = [f"{case}: log L", "T", "NCC, fixed", "NCC, moved", "over 0.9", "null", "cosine"]
+        rows = []
+        for i, level in enumerate(levels):
             ranges = ["{1:.2f} ({0:.2f}–{2:.2f})".format(*(row[i] for row in way["ncc"])) for way in ways]
-            over = ", ".join(f"{way['over'][1][i]:.0f}" for way in ways)
+            over = captions.listed((way["over"][1][i] for way in ways), ".0f")
             time = f"10^{nets['log10_time'][i]:.1f}"
-            cells = f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"
-            lines.append(f"| {' | '.join(cells)} |")
-        tables.append("\n".join(lines))
+            rows.append([f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"])
+        tables.append(captions.table(head, rows))
         counts = " and ".join(f"{way['lower_at_the_end']} of {way['seeds']}" for way in ways)
         ends.append(f"on {case} in {counts}")
-    means = [[row["ncc"][1] for row in map(got[case].get, WAYS)] for case in data["cases"].tolist()]
-    levels, cases = data["levels"], data["cases"].tolist()
-    best = "; ".join(
-        f"on {case} {max(fixed):.2f} at log L = {levels[np.argmax(fixed)]:g}, {fixed[-1]:.2f} at the end"
-        for case, (fixed, _) in zip(cases, means, strict=True)
-    )
-    worse = all(max(ncc) > ncc[-1] for both in means for ncc in both)
-    return TEXT.format(
-        n=data["n"],
-        m=data["m"],
-        iterations=data["iterations"],
+        fixed, moved = (way["ncc"][1] for way in ways)
+        top = f"{max(fixed):.2f} at log L = {levels[np.argmax(fixed)]:g}"
+        best.append(f"on {case} {top}, {fixed[-1]:.2f} at the end")
+        worse = worse and max(fixed) > fixed[-1] and max(moved) > moved[-1]
+    return captions.text(
+        "leak",
+        data=data,
         first=levels[0],
         tables="\n\n".join(tables),
         ends="; ".join(ends),
-        verdict=(WORSE if worse else UNCLEAR).strip().format(best=best),
+        verdict=captions.text("leak-worse" if worse else "leak-unclear", best="; ".join(best)),
     )
-
-
-TEXT = """
-Networks were trained on {n} images to growing −log L, the same ones further and further, and attacked at each stage,
-with {m} candidates and {iterations} iterations. The attack has its default settings and is not told n (blue). A point
-is the mean over nets and attacks with seeds of their own, a bar the range. As a network grows, λ shrinks like ‖θ¹‖²/γ
-(on the right) and may leave the attack's range, 0.447 to 1. So a control (orange) has its range moved along; for that
-it takes the median margin, in place of γ, from the training set.
-
-{tables}
-
-NCC is the median over the images, its mean (and range) over the seeds; "over 0.9" says how many images, on average,
-have more than that, for both ways; the null is the attack's start; the cosine is that of θ¹ and −∂L/∂θ¹, 1 at a KKT
-point. How many of the seeds have a lower NCC at the last log L than at the first, with the fixed and with the moved
-range: {ends}.
-
-{verdict}
-
-Why, this does not show. The paper trains to T = 10⁴ and has no such figure. These are networks of {n} samples and one
-kind of attack, and the ranges in the table say how sure each number is. That stopping early protects would be the wrong
-conclusion: at log L = {first:g} the NCC is already far above the nulls. SSIM on MNIST is below that of the nulls at all
-times, as it rewards a plain background: there it shows a trend and no more.
-"""
-WORSE = """
-**Train more, leak less: yes, in the long run.** The theory is about infinite training, and by the cosine the networks
-end nearer to it than they began; yet in no case is the best mean NCC that of the longest training:
-{best}.
-The control falls as well, so that the attack's fixed range of λ is not all of the reason.
-"""
-UNCLEAR = """
-No clear answer: the best mean NCC with the fixed range is {best}.
-"""

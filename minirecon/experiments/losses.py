@@ -8,10 +8,8 @@ import time
 import numpy as np
 
 from .. import attack, kkt, losses, metrics, mlp
-from ..io import datasets
-from ..io.weights import load
-from . import whole
-from .drawing import curves
+from . import attacked, shipped
+from .drawing import captions, curves
 
 PRESET = {
     "case": "mnist",  # its net CASE-n20.pth
@@ -44,8 +42,8 @@ def run(seed, progress, case, n, m, sgd, lbfgs):
     Returns a dict, for both: `iterations_NAME`, `measured_NAME` (runs, L + 4), the last the median NCC with the true
     images, `seconds_NAME` of processor time; and `truth` (L + 3,), the same of the training images with their best λ.
     """
-    weights = load(datasets.data_file(f"{case}-n{n}.pth"))
-    params, data = mlp.cast(weights, float), datasets.load_dataset(case, n)
+    weights, data = shipped(f"{case}-n{n}.pth", case, n)
+    params = mlp.cast(weights, float)
     # the equation's λ times n: the candidates' scale, had each image m / n equal copies
     truth = measure(params, data.x, n * kkt.multipliers(params, data.x, data.y), data.y)
     arrays = {"case": case, "n": n, "m": m, "truth": truth}
@@ -53,10 +51,8 @@ def run(seed, progress, case, n, m, sgd, lbfgs):
         measured, seconds = [], []
         for iterations in lengths:
             begin = time.process_time()
-            rec = whole(
-                attack.reconstruct(weights, m, seed=seed, optimizer=name, progress=progress and name,
-                                   iterations=iterations)
-            )  # fmt: skip
+            options = {"optimizer": name, "progress": progress and name, "iterations": iterations}
+            rec = attacked(weights, m, seed=seed, **options)
             seconds.append(time.process_time() - begin)
             x, lam = rec.x.astype(float), rec.lam.astype(float)
             measured.append([*measure(params, x, lam, rec.y), np.median(metrics.score(rec, data).ncc)])
@@ -67,17 +63,16 @@ def run(seed, progress, case, n, m, sgd, lbfgs):
 def draw(data):
     r"""Each term over the iterations, both ways, with the value at the training images; layer 1 over time as well."""
     layers = len(data["truth"]) - 3
-    figure, every = curves.panels(
-        layers + 5, f"The losses on the way: {data['m']} candidates, {data['case']}, n = {data['n']}", 4, (3.7, 3.4)
-    )
+    title = f"The losses on the way: {data['m']} candidates, {data['case']}, n = {data['n']}"
+    figure, every = curves.panels(layers + 5, title, 4, (3.7, 3.4))
     labels = [f"layer {k + 1}: loss / ‖θˡ‖²" for k in range(layers)] + list(TERMS)
     for k, (axes, label) in enumerate(zip(every, [*labels, labels[0]], strict=True)):
         column = k if k < len(labels) else 0
-        for name, (colour, style, marker) in zip(NAMES, curves.LINES, strict=False):
+        for name, style in zip(NAMES, curves.MARKED, strict=False):
             where = data[f"{'iterations' if k < len(labels) else 'seconds'}_{name}"]
             values = data[f"measured_{name}"][:, column]
             values = values if label == TERMS[-1] else np.maximum(values, FLOOR)
-            axes.plot(where, values, marker, linestyle=style, color=colour, markersize=4, label=NAMES[name])
+            axes.plot(where, values, **style, markersize=4, label=NAMES[name])
         if column < len(data["truth"]):
             truth = max(data["truth"][column], FLOOR)
             axes.axhline(truth, color="black", linestyle=":", label="training images, best λ")
@@ -86,8 +81,7 @@ def draw(data):
                 low, *_, high = np.sort(np.concatenate([low, high, [truth]]))
                 axes.set(ylim=(max(low, FLOOR) / 1.5, max(high, FLOOR) * 1.5), yscale="log")
         axes.set(xscale="log", ylabel=label, xlabel="iteration" if k < len(labels) else "processor time, seconds")
-    handles, names = every[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    curves.legend(figure, every[0], 3)
     return figure
 
 
@@ -97,39 +91,21 @@ def numbers(data):
     keys = [f"layer {k + 1}" for k in range(layers)] + ["range", "lambda", "margin", "ncc"]
     result = {"truth": dict(zip(keys, data["truth"].tolist(), strict=False))}
     for name in NAMES:
-        result[name] = dict(zip(keys, data[f"measured_{name}"][-1].tolist(), strict=True))
-        result[name] |= {
-            "iterations": int(data[f"iterations_{name}"][-1]),
-            "seconds": float(data[f"seconds_{name}"][-1]),
-        }
+        spent = {"iterations": int(data[f"iterations_{name}"][-1]), "seconds": float(data[f"seconds_{name}"][-1])}
+        result[name] = dict(zip(keys, data[f"measured_{name}"][-1].tolist(), strict=True)) | spent
     return result
 
 
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    keys = list(got["truth"])
-    rows = {**NAMES, "truth": "training images, best λ"}
-    lines = [f"| | {' | '.join(keys)} | median NCC | iterations | seconds |", "|---" * (len(keys) + 4) + "|"]
-    for name, label in rows.items():
+    keys, rows = list(got["truth"]), []
+    for name, label in {**NAMES, "truth": "training images, best λ"}.items():
         row = got[name]
-        cells = [f"{row[key]:.3g}" for key in keys]
-        cells += [f"{row['ncc']:.3f}", str(row["iterations"]), f"{row['seconds']:.0f}"] if "ncc" in row else ["–"] * 3
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    table = "\n".join(lines)
-    return f"""
-{data["m"]} candidates for the {data["n"]} images of {data["case"]}, by the authors' gradient descent with the
-settings of their best run (they make 50 000 iterations, for n = 500) and by our L-BFGS with its defaults; both
-from the weights alone, without being told n. Every point is an attack of its own from the same seed, and all
-are measured alike: the parameter loss with the plain ReLU as a share of ‖θˡ‖² in each layer, the range loss,
-the lambda loss with λ_min = {LAM_MIN}, the margin loss (ours; gradient descent does not minimise it), and the
-median NCC with the training images, an evaluation. At the end:
-
-{table}
-
-Dotted: the training images with the λ ≥ 0 that explains the weights best. {verdict(got)} Losses below {FLOOR:g}
-are drawn there. "Seconds" are of processor time on a shared machine. The paper shows no such figure.
-"""
+        at_end = [row["ncc"], row["iterations"], f"{row['seconds']:.0f}"] if "ncc" in row else [None] * 3
+        rows.append([label, *(f"{row[key]:.3g}" for key in keys), *at_end])
+    table = captions.table(["", *keys, "median NCC", "iterations", "seconds"], rows)
+    return captions.text("losses", data=data, lam_min=LAM_MIN, floor=FLOOR, table=table, verdict=verdict(got))
 
 
 def verdict(got):

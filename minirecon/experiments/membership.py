@@ -4,11 +4,13 @@ Golbari et al. 2025 (ImpMIA): put a pool of images in for x and find the λ ≥ 
 λ says that the image was trained on. Here beside scores that ask for nothing but the output Φ.
 """
 
+import re
+
 import numpy as np
 
 from .. import kkt, mlp
-from ..io import datasets
-from ..io.weights import load
+from . import shipped
+from .drawing import captions
 from .drawing.curves import LINES, panels
 from .drawing.images import BLUE, ORANGE
 
@@ -64,8 +66,8 @@ def run(seed, progress, cases, sizes, draws):
     """
     arrays = {"cases": cases, "sizes": sizes}
     for i, (case, n) in enumerate(zip(cases, sizes, strict=True)):
-        params = mlp.cast(load(datasets.data_file(f"{case}-n{n}.pth")), float)
-        data, rng, scores = datasets.load_dataset(case, n), np.random.default_rng(seed), []
+        params, data = shipped(f"{case}-n{n}.pth", case, n)
+        params, rng, scores = mlp.cast(params, float), np.random.default_rng(seed), []
         for _ in range(draws):
             x, y, member = pool(data, rng)
             margin = kkt.margins(params, x, y)
@@ -87,10 +89,8 @@ def draw(data):
         every[i].set_title(f"{case}, n = {n}", fontsize=10)
         every[i].legend(fontsize=9)
         for (name, label), score, line in zip(SCORES.items(), data[f"scores_{i}"][0], LINES, strict=True):
-            colour, style, _ = line
-            false, true = roc(score, member)
             text = f"{label}: {numbers(data)['nets'][i][name][0]:.2f}"
-            curves.plot(false, true, linestyle=style, color=colour, label=text)
+            curves.plot(*roc(score, member), **line, label=text)
         curves.set(xlabel="share of unseen images above", ylabel="share of training images above")
         curves.set_title("ROC curve (area, mean of the draws)", fontsize=10)
         curves.legend(fontsize=8, loc="lower right")
@@ -118,39 +118,15 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    lines = [f"| area under the ROC curve | {' | '.join(SCORES.values())} |".replace("|yΦ(x)|", "abs(yΦ(x))")]
-    lines[0] = lines[0].replace("|yΦ(x) − median|", "abs(yΦ(x) − median)")
-    lines.append("|---" * (len(SCORES) + 1) + "|")
-    said = []
+    rows, said = [], []
     for net in got["nets"]:
-        cells = [f"{mean:.3f} ({low:.3f}–{high:.3f})" for mean, low, high in (net[name] for name in SCORES)]
-        lines.append(f"| {net['case']}, n = {net['n']} | {' | '.join(cells)} |")
-        best = {
-            kind: max(names, key=lambda name: net[name][0])
-            for kind, names in (("λ", ("lam", "lam1")), ("output", ("margin", "small", "typical")))
-        }
-        ours, trivial = (net[best[kind]] for kind in ("λ", "output"))
+        title = f"{net['case']}, n = {net['n']}"
+        rows.append([title, *("{:.3f} ({:.3f}–{:.3f})".format(*net[name]) for name in SCORES)])
+        ours = max((net[name] for name in ("lam", "lam1")), key=lambda areas: areas[0])
+        trivial = max((net[name] for name in ("margin", "small", "typical")), key=lambda areas: areas[0])
         relation = "λ is better than" if ours[1] > trivial[2] else "the draws overlap for λ and"
         relation = "**λ is worse than**" if ours[2] < trivial[1] else relation
-        said.append(
-            f"{net['case']}, n = {net['n']}: {relation} the output alone ({ours[0]:.3f} against {trivial[0]:.3f});\n"
-            f"λ is above 0 for {net['training_above_0']:.0%} of the training images and {net['unseen_above_0']:.0%} of "
-            f"the unseen ones;\nof all unseen ones {net['unseen_correct']:.0%} are classified correctly. Where 5 % of "
-            f"them pass for members, λ finds {net['found_at_5_percent']:.0%} of the members."
-        )
-    table, said = "\n".join(lines), "\n".join(said)
-    return f"""
-A pool holds all training images of a net and as many unseen ones, half of each label, with their true labels. λ
-≥ 0 is fitted to the weights by non-negative least squares, no image being marked as a member. Area under the
-ROC curve, mean (range) of {got["draws"]} pools with other unseen images; 0.5 is chance:
-
-{table}
-
-{said}
-
-No score knows who is a member; "median" is that of the pool. λ needs the weights and the rest of the pool, the
-others the output alone. Where λ is 0, it cannot rank. The pool holds **all** the training images: one that lacks
-some of them explains the weights less well. The idea is later than the paper (Golbari et al. 2025), which shows no
-such figure. At n = 500 a net trained for a finite time is far from a KKT point, and λ tells members from others only
-a little, above all those at the margin.
-"""
+        values = {"title": title, "relation": relation, "ours": ours[0], "trivial": trivial[0], "net": net}
+        said.append(captions.text("membership-net", **values))
+    head = ["area under the ROC curve", *(re.sub(r"\|(.*)\|", r"abs(\1)", label) for label in SCORES.values())]
+    return captions.text("membership", draws=got["draws"], table=captions.table(head, rows), said="\n".join(said))

@@ -7,9 +7,10 @@ in it, so that λ∇Φ(x) of one label is linear in (λ, λx): all that counts i
 import numpy as np
 
 from .. import kkt, losses, metrics, mlp
-from ..io import datasets
-from ..io.weights import load
-from .drawing.images import BLUE, ORANGE, image_rows
+from . import pixels, shipped
+from .drawing import captions
+from .drawing.curves import LINES
+from .drawing.images import image_rows
 
 PRESET = {"weights": "mnist-n20.pth", "case": "mnist", "n": 20, "count": 5, "largest": 3.0, "points": 61}
 QUICK = {"points": 16}
@@ -17,6 +18,7 @@ SHOWN = 1.0  # the size of the split that is drawn
 WAYS = {"pattern": "within the activation pattern", "straight": "straight to the unseen image"}
 ROWS = ("training image x", "one half, x + v", "the other, x − v", "unseen image")
 TERMS = ("change of the parameter loss / ‖θ‖²", "change of the range loss", "change of the margin loss")
+MEASURED = ("residual", "range", "margin")
 FLOOR = (1e-17, 1e-9, 1e-9)  # where the logarithmic axes end
 
 
@@ -94,8 +96,8 @@ def run(seed, progress, weights, case, n, count, largest, points):
     (2, count, points, 3), `before` (3,) and for the nearest two images `merged` (3,); `kinks` (2, count), the size at
     which the pattern changes; `blind` (count,), the units that may not see v; pictures, their NCC and Φ.
     """
-    params = mlp.cast(load(datasets.data_file(weights)), float)
-    data, rng = datasets.load_dataset(case, n), np.random.default_rng(seed)
+    params, data = shipped(weights, case, n)
+    params, rng = mlp.cast(params, float), np.random.default_rng(seed)
     lam, sizes = kkt.multipliers(params, data.x, data.y), np.linspace(0, largest, points)
     measured, kinks = np.zeros((len(WAYS), count, points, 3)), np.zeros((len(WAYS), count))
     blind, pictures = [], []
@@ -119,7 +121,7 @@ def run(seed, progress, weights, case, n, count, largest, points):
         "case": case, "sizes": sizes, "measured": measured, "kinks": kinks, "blind": blind, "d": data.x.shape[1],
         "before": measure(params, data.x, lam, data.y), "merged": merged,
         "merged_ncc": pair[0] @ pair[1] / data.image_shape[0], "norm": mlp.square_norm(params),
-        "pictures": np.round(255 * metrics.stretch(flat + data.mean)).astype(np.uint8), "shape": data.image_shape,
+        "pictures": pixels(metrics.stretch(flat + data.mean)), "shape": data.image_shape,
         "ncc": ncc, "phi": mlp.forward(params, flat).phi.reshape(count, -1),
     }  # fmt: skip
 
@@ -151,10 +153,10 @@ def draw(data):
     change[..., 0] /= data["norm"]
     panels = lower.subplots(1, 3)
     for k, (axes, label) in enumerate(zip(panels, TERMS, strict=True)):
-        for way, (name, colour, style) in enumerate(zip(WAYS.values(), (BLUE, ORANGE), ("-", "--"), strict=True)):
+        for way, name in enumerate(WAYS.values()):
             for place in range(count):
                 values = np.maximum(change[way, place, :, k], FLOOR[k])
-                axes.plot(data["sizes"], values, style, color=colour, label=None if place else name, linewidth=1.2)
+                axes.plot(data["sizes"], values, **LINES[way], label=None if place else name, linewidth=1.2)
         axes.axvline(SHOWN, color="black", linewidth=0.8, linestyle=":")
         axes.set(yscale="log", xlabel="size of the split: x ± size · v", ylabel=label)
         axes.grid(alpha=0.3)
@@ -167,7 +169,6 @@ def numbers(data):
     change = data["measured"] - data["measured"][:, :, :1]
     shown = int(np.argmin(np.abs(data["sizes"] - SHOWN)))
     same = data["sizes"] <= data["kinks"][0][:, None]  # (count, points)
-    at = {way: change[k, :, shown] for k, way in enumerate(WAYS)}
     return {
         "within_pattern": float(np.abs(change[0, ..., 0])[same].max() / data["norm"]),
         "smallest_kink": [float(kinks.min()) for kinks in data["kinks"]],
@@ -175,8 +176,7 @@ def numbers(data):
         "ncc": [float(np.median(data["ncc"][:, 1:3])), float(data["ncc"][:, 1:3].min())],
         "relative_residual": float(data["before"][0] / data["norm"]),
         "explained": float(data["norm"] - data["before"][0]),
-        **{way: {"residual": values[:, 0].tolist(), "range": values[:, 1].tolist(), "margin": values[:, 2].tolist()}
-           for way, values in at.items()},
+        **{way: dict(zip(MEASURED, change[k, :, shown].T.tolist(), strict=True)) for k, way in enumerate(WAYS)},
         "merged_ncc": float(data["merged_ncc"]),
         "merged_residual": float(data["merged"][0] - data["before"][0]),
         "end": {way: change[k, :, -1].tolist() for k, way in enumerate(WAYS)},
@@ -186,34 +186,25 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    explained = got["explained"]
+    explained, end = got["explained"], np.array(got["end"]["pattern"])
 
     def span(way, term, scale=1.0):
         values = np.array(got[way][term]) / scale
         return f"{values.min():.2g} to {values.max():.2g}"
 
-    end = np.array(got["end"]["pattern"])
-    return f"""
-Top: {len(data["blind"])} training images of {data["case"]} with large λ, and the two candidates x + v and x − v
-that each is split into, with half its λ. v is the way to an unseen image of the label, less what the hidden
-units nearest to a kink would see of it, so that no unit changes sides up to a size of {SHOWN:.0f};
-{min(got["free_directions"])} or more of the {data["d"]} directions are left for it. The halves have an NCC of
-{got["ncc"][0]:.2f} (median; smallest {got["ncc"][1]:.2f}) with their image.
-
-Bottom, against the size of the split: within the activation pattern the parameter loss ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖²
-moves by at most {max(got["within_pattern"], np.finfo(float).eps):.0e} of ‖θ‖², which is rounding. Straight to
-the unseen image the first unit changes sides at size {got["smallest_kink"][1]:.0e} and at size {SHOWN:.0f} the
-loss has grown by {span("straight", "residual", explained)} of the {explained:.1f} of ‖θ‖² that the training
-images explain ({got["relative_residual"]:.0%} is left, most of it the random start of layer 2). Merging the two
-nearest training images of one label (NCC {got["merged_ncc"]:.2f}), which have two patterns, costs
-{got["merged_residual"] / explained:.2g} of it.
-
-What undoes a split? The range loss, once pixels leave the box: within the pattern it is
-{span("pattern", "range")} at size {SHOWN:.0f} and {end[:, 1].min():.2g} to {end[:, 1].max():.2g} at size
-{data["sizes"][-1]:.0f}. The margin loss only as far as v changes Φ: by {span("pattern", "margin")} at size
-{SHOWN:.0f}; straight to the unseen image by {span("straight", "margin")}. So as long as pixels stay in the box,
-next to nothing in the attack's loss decides between an image and two halves of it. That is one reason why
-candidates come as blends and in more than one copy, and why it helps to tell the attack the number of samples.
-The lower bound on λ, which the KKT conditions do not have, forbids very uneven halves. The paper does not
-discuss it; the law is from Refael et al. 2025. The figure uses the true training set.
-"""
+    return captions.text(
+        "nonunique",
+        data=data,
+        got=got,
+        count=len(data["blind"]),
+        shown=SHOWN,
+        free=min(got["free_directions"]),
+        rounding=max(got["within_pattern"], np.finfo(float).eps),
+        straight=span("straight", "residual", explained),
+        straight_margin=span("straight", "margin"),
+        pattern_range=span("pattern", "range"),
+        pattern_margin=span("pattern", "margin"),
+        merged=got["merged_residual"] / explained,
+        end=f"{end[:, 1].min():.2g} to {end[:, 1].max():.2g}",
+        largest=data["sizes"][-1],
+    )

@@ -10,7 +10,8 @@ from ..io import datasets
 from ..mlp import Layer
 from ..training import flow_step, log_logistic_loss, train
 from . import whole
-from .drawing.curves import LINES, panels
+from .drawing import captions
+from .drawing.curves import MARKED, panels
 from .drawing.images import BLACK, BLUE, ORANGE, show
 
 PRESET = {"case": "mnist", "n": 20, "width": 100, "log_losses": (-1.0, -2.0, -5.0, -10.0, -20.0, -40.0, -80.0)}
@@ -72,10 +73,9 @@ def draw(data):
     lam.set(xlabel="linear network: c σ(−yΦ(x))", ylabel="λ of the SVM")
     lam.set_title("its λ turn into the SVM's", fontsize=10)
     lam.legend(fontsize=9)
-    for name, (colour, style, marker) in zip(("linear", "relu"), LINES, strict=False):
-        label = {"linear": "linear network", "relu": "ReLU network"}[name]
+    for name, label, style in zip(("linear", "relu"), ("linear network", "ReLU network"), MARKED, strict=False):
         values = data[name] / data[name][0]
-        singular.plot(np.arange(1, len(values) + 1), values, marker, linestyle=style, color=colour, ms=3, label=label)
+        singular.plot(np.arange(1, len(values) + 1), values, **style, ms=3, label=label)
     singular.axvline(len(data["lam"]), color=BLACK, linewidth=0.8, linestyle=":", label="n")
     singular.set(yscale="log", xlabel="number of the singular value", ylabel="singular values of W¹, first = 1")
     singular.set_title("one direction, or n", fontsize=10)
@@ -104,21 +104,8 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got, n = numbers(data), len(data["lam"])
-    relu = ", ".join(f"{value:.2f}" for value in got["nearest_relu"])
-    return f"""
-On {n} images of {data["case"]}, {got["support_vectors"]} of them support vectors of the SVM without slack and bias.
-A linear network W²W¹x, trained to log L = {got["log_loss"]:.0f}, points where the SVM does (cosine
-{got["cosine"]:.4f}), and its σ(−yΦ(x)), scaled, become the SVM's multipliers λ. Its W¹ has
-{got["linear_directions"]} direction above the noise of the start: all that it reveals is w = Σ λᵢyᵢxᵢ, a blend of all
-support vectors (|NCC| with the nearest training image {got["nearest_w"]:.2f}).
-
-A ReLU network with one hidden layer of the same width has {got["relu_directions"]} such directions; the {n}
-images less their mean span {n - 1}. Single rows are blends too (|NCC| {relu}), but each of other samples with
-other weights, and together they span the training set (length of a training image within the span of the first
-{n}: median {got["in_span"][0]:.3f}, shortest {got["in_span"][1]:.3f}). The attack has {n} unknown images and enough
-equations. The paper has no such figure. It
-uses the true training set.
-"""
+    relu = captions.listed(got["nearest_relu"], ".2f")
+    return captions.text("svm", case=data["case"], n=n, rank=n - 1, got=got, relu=relu)
 
 
 def linear_network(x, y, rng, width=100, target_log_loss=-40.0, max_steps=100_000):

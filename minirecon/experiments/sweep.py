@@ -5,12 +5,10 @@ The authors draw five settings at random, a hundred times for each network. Here
 
 import numpy as np
 
-from .. import attack, metrics
-from ..io import datasets
+from .. import metrics
 from ..io.progress import progress_line
-from ..io.weights import load
-from . import whole
-from .drawing import curves, images
+from . import attacked, shipped
+from .drawing import captions, curves, images
 
 PRESET = {
     "case": "mnist", "weights": "mnist-n20.pth", "n": 20, "m": 40,
@@ -19,7 +17,7 @@ PRESET = {
     "lbfgs_alphas": (5.0, 15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0), "lbfgs_iterations": 300,
 }  # fmt: skip
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
-SCORES = ("ncc", "median", "median NCC"), ("ssim", "top10_mean", "SSIM, mean of the ten best")
+SCORES = {"ncc": "median NCC", "top10": "SSIM, mean of the ten best"}
 
 
 def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, lbfgs_alphas, lbfgs_iterations):
@@ -28,14 +26,14 @@ def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, 
     Returns a dict: `sgd` (rates, alphas, 2) and `lbfgs` (alphas, 2), of each attack the median NCC and the mean SSIM of
     the ten best, NaN where it diverged; `null`, (3, 2), of the mean image, the start of SGD and unseen images.
     """
-    params, data = load(datasets.data_file(weights)), datasets.load_dataset(case, n)
+    params, data = shipped(weights, case, n)
     sgd, lbfgs = np.full((len(rates), len(sgd_alphas), 2), np.nan), np.full((len(lbfgs_alphas), 2), np.nan)
     null = np.full((3, 2), np.nan)
     with progress_line(sgd[..., 0].size + len(lbfgs), "sweep", progress) as bar:
         for i, j in np.ndindex(sgd.shape[:2]):
             options = {"optimizer": "sgd", "iterations": sgd_iterations, "lr_x": rates[i], "alpha": sgd_alphas[j]}
             try:
-                score = metrics.score(whole(attack.reconstruct(params, m, seed=seed, **options)), data)
+                score = metrics.score(attacked(params, m, seed=seed, **options), data)
                 sgd[i, j] = _numbers(score)
                 null = np.array([_numbers(each) for each in score.null.values()])
             except ValueError as error:
@@ -43,7 +41,7 @@ def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, 
                     raise
             bar.update()
         for j, alpha in enumerate(lbfgs_alphas):
-            rec = whole(attack.reconstruct(params, m, seed=seed, iterations=lbfgs_iterations, alpha=alpha))
+            rec = attacked(params, m, seed=seed, iterations=lbfgs_iterations, alpha=alpha)
             lbfgs[j] = _numbers(metrics.score(rec, data))
             bar.update()
     return {
@@ -54,29 +52,25 @@ def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, 
 
 
 def _numbers(score):
-    summary = metrics.summary(score)
-    return [summary[part][key] for part, key, _ in SCORES]
+    got = metrics.summarise(score.ncc, score.ssim)
+    return [got[key] for key in SCORES]
 
 
 def draw(data):
     r"""Left SGD against its learning rate, a line for each α; right L-BFGS against α; above NCC, below SSIM."""
     title = f"One network ({data['n']} samples of {data['case']}), one start, other settings"
     figure, every = curves.panels(4, title, 2, (4.8, 3.5))
-    for which, (left, right) in enumerate(every.reshape(2, 2)):
+    for which, ((left, right), label) in enumerate(zip(every.reshape(2, 2), SCORES.values(), strict=True)):
         for j, alpha in enumerate(data["sgd_alphas"]):
-            colour, style, marker = curves.LINES[j]
-            values = data["sgd"][:, j, which]
-            left.plot(data["rates"], values, linestyle=style, color=colour, marker=marker, label=f"α = {alpha:g}")
+            left.plot(data["rates"], data["sgd"][:, j, which], **curves.MARKED[j], label=f"α = {alpha:g}")
         lost = data["rates"][np.isnan(data["sgd"][..., which]).any(axis=1)]
         left.plot(lost, 0 * lost, "x", color=images.BLACK, label="diverged")
-        colour, style, marker = curves.LINES[3]
-        values = data["lbfgs"][:, which]
-        right.plot(data["lbfgs_alphas"], values, linestyle=style, color=colour, marker=marker, label="L-BFGS")
+        right.plot(data["lbfgs_alphas"], data["lbfgs"][:, which], **curves.MARKED[3], label="L-BFGS")
         top = 1.05 * max(np.nanmax(data[name][..., which]) for name in ("sgd", "lbfgs", "null"))
         for axes in (left, right):
             for row, dashes, name in ((0, (0, (1, 3)), "mean image"), (2, (0, (6, 3)), "unseen images")):
                 axes.axhline(data["null"][row, which], color="0.5", linestyle=dashes, label=f"null: {name}")
-            axes.set(xscale="log", ylim=(min(-0.02, np.nanmin(data["sgd"][..., which])), top), ylabel=SCORES[which][2])
+            axes.set(xscale="log", ylim=(min(-0.02, np.nanmin(data["sgd"][..., which])), top), ylabel=label)
         left.set_xlabel("learning rate of x")
         right.set_xlabel("α, sharpness of the gates")
     every[0].set_title(f"SGD, {data['sgd_iterations']} iterations", fontsize=11)
@@ -107,21 +101,5 @@ def numbers(data):
 
 def caption(data):
     r"""What the figure shows."""
-    got = numbers(data)
-    sgd, lbfgs, null = got["sgd"], got["lbfgs"], got["null"]
-    alphas = data["lbfgs_alphas"]
-    return f"""
-The same network, trained on {data["n"]} samples of {data["case"]}, is attacked from one random start with other
-settings, {data["m"]} candidates each. SGD is the authors' method, with {data["sgd_iterations"]} iterations instead of
-their 50 000. Of {sgd["settings"]} pairs of a learning rate and α, {sgd["within_a_tenth_of_the_best"]} come within a
-tenth of the best median NCC, {sgd["ncc_best"]:.2f} (at lr {sgd["best_rate"]:g}, α {sgd["best_alpha"]:g}); the worst has
-{sgd["ncc_worst"]:.2f}, and {sgd["diverged"]} diverged (crosses: learning rates where some α did).
-An attacker, who can't score, would not know which to keep. L-BFGS has no learning rate: over α from {alphas[0]:g} to
-{alphas[-1]:g} its median NCC is {lbfgs["ncc_worst"]:.2f} to
-{lbfgs["ncc_best"]:.2f} in {data["lbfgs_iterations"]} iterations (here without the refinement, which has to be told n).
-Unseen images have {null["unseen"][0]:.2f}.
-
-Below, SSIM misleads: the mean image alone has {null["mean_image"][1]:.2f}, and every attack stands below the
-{null["unseen"][1]:.2f} of unseen images. The authors drew λ_min, the scale of the start and the learning rate of λ at
-random as well, on networks of n = 500; here they are left at the best values they published.
-"""
+    low, *_, high = data["lbfgs_alphas"]
+    return captions.text("sweep", data=data, low=low, high=high, **numbers(data))

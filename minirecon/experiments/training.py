@@ -5,10 +5,11 @@ import numpy as np
 from ..io import datasets
 from ..training import LEARNING_RATE, train
 from . import whole
-from .drawing import curves
+from .drawing import captions, curves
 
 PRESET = {"case": "mnist", "n": 20, "target_time": 1e6, "gd_steps": 20_000}
 QUICK = {"target_time": 1e4, "gd_steps": 2_000}
+WAYS = ("flow", "gd")
 
 
 def run(seed, progress, case, n, target_time, gd_steps):
@@ -35,13 +36,10 @@ def draw(data):
     time, seen = data["flow_time"], data["gd_time"] > 0
 
     def both(axes, key, label, column=None, line=curves.LINES[0]):
-        flow, gd = (
-            data[f"{way}_{key}"] if column is None else data[f"{way}_{key}"][:, column] for way in ("flow", "gd")
-        )
-        colour, style, _ = line
-        axes.plot(time[1:], flow[1:], linestyle=style, color=colour, label=label)
+        flow, gd = (data[f"{way}_{key}"].T if column is None else data[f"{way}_{key}"].T[column] for way in WAYS)
+        axes.plot(time[1:], flow[1:], **line, label=label)
         dots = np.unique(np.geomspace(1, seen.sum(), 25).astype(int)) - 1
-        axes.plot(data["gd_time"][seen][dots], gd[seen][dots], ".", color=colour, markersize=7)
+        axes.plot(data["gd_time"][seen][dots], gd[seen][dots], ".", color=line["color"], markersize=7)
 
     both(loss, "log_loss", "log L")
     both(margin, "median_margin", "median")
@@ -87,18 +85,6 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    cosines = ", ".join(f"{value:.2f}" for value in got["alignment"])
+    cosines = captions.listed(got["alignment"], ".2f")
     norms = ", ".join(f"{a:.3g} → {b:.3g}" for a, b in zip(got["start_norm"], got["norm"], strict=True))
-    return f"""
-A network 784–1000–1000–1 is trained on {data["n"]} samples of {data["case"]} from one start in two ways: in
-log-loss time (lines) and by gradient descent with steps of 0.01 (dots). Both follow the gradient flow: at
-T = {got["gd_time"]:.0f}, where plain descent has made {got["gd_steps"]} steps, its log L is
-{got["gd_log_loss"]:.3f}, and that of log-loss time, after {got["flow_steps_then"]} steps,
-{got["flow_log_loss_then"]:.3f}.
-
-At a KKT point the cosine of θˡ and −∂L/∂θˡ is 1 in every layer. At T = {got["flow_time"]:.2g}
-(log L {got["flow_log_loss"]:.1f}, {got["flow_steps"]} steps) the cosines of layers 1 to 3 are {cosines}. Layer 2 is
-far from it and stays so for all times that can be reached: its start, random numbers of norm
-{got["start_norm"][1]:.1f}, hardly changes (norms: {norms}), and the loss falls only as fast as 1/T. The paper trains
-to T = 10⁴ and shows no such figure.
-"""
+    return captions.text("training", data=data, got=got, cosines=cosines, norms=norms)

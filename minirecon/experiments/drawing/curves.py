@@ -3,14 +3,14 @@ r"""Plots: the losses of an attack, a training run, a KKT report, and a plain on
 Lines differ in colour and in style, for colour-blind readers and for print.
 """
 
-from itertools import cycle
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from .images import BLACK, BLUE, GREEN, ORANGE, SKY
 
-LINES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, ":", "^"), (BLACK, "-.", "D"), (SKY, (0, (5, 1)), "v"))
+STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-."), (SKY, (0, (5, 1))))
+LINES = [{"color": colour, "linestyle": style} for colour, style in STYLES]
+MARKED = [line | {"marker": marker} for line, marker in zip(LINES, "os^Dv", strict=True)]
 TERMS = {  # of the attack's loss, as a Reconstruction's history has them
     "parameter": (BLUE, "-", "parameter loss"),
     "layer 1": (BLUE, "-", "parameter loss, layer 1"),
@@ -25,8 +25,7 @@ def loss_history(history):
     r"""The terms of the attack's loss, as they enter its sum, over the iterations. None if there were none."""
     if not history:
         return None
-    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, None, size=(7.2, 4.8))
     for name, values in history.items():
         colour, style, label = TERMS[name]
         shown = np.where(values > 0, values, np.nan)  # the axis is logarithmic
@@ -39,7 +38,6 @@ def loss_history(history):
         title="The attack's loss, term by term",
     )
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -56,9 +54,8 @@ def training(history):
     middle.plot(time, history["min_margin"], "--", color=ORANGE, label="smallest")
     middle.set(ylabel="margin yΦ(x), units of the output")
     middle.legend()
-    lines = cycle([(BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-.")])
-    for layer, (cosine, (colour, style)) in enumerate(zip(history["alignment"].T, lines, strict=False), start=1):
-        lower.plot(time, cosine, style, color=colour, label=f"layer {layer}")
+    for layer, cosine in enumerate(history["alignment"].T):
+        lower.plot(time, cosine, **LINES[layer % 4], label=f"layer {layer + 1}")
     lower.set(ylabel="cosine of θ and −∇L", xlabel="flow time T = Σ step size", xscale="log", ylim=(-0.05, 1.05))
     lower.legend()
     for axes in (upper, middle, lower):
@@ -68,8 +65,8 @@ def training(history):
 
 def kkt(report, name):
     r"""λ of a `kkt.Report` against the margin and against σ(−yΦ), the two that theory connects it with."""
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    title = f"KKT conditions at the {len(report.lam)} training samples of {name}"
+    figure, (left, right) = panels(2, title, size=(4.5, 4.4))
     left.plot(report.margin, report.lam, "o", color=BLUE, markersize=5, alpha=0.7)
     left.axvline(report.gamma, linestyle="--", color=ORANGE, label=f"γ = {report.gamma:.3g}, the smallest margin")
     left.set(xlabel="margin yΦ(x), units of the output", ylabel="λ, the best that is not negative")
@@ -81,9 +78,6 @@ def kkt(report, name):
     right.set(xlabel="c σ(−yΦ(x)), with the best c", ylabel="λ, the best that is not negative")
     right.set_title(f"late in training λ ∝ σ(−yΦ): cosine {report.cosine:.3f}", fontsize=11)
     right.legend(fontsize=9)
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    figure.suptitle(f"KKT conditions at the {len(report.lam)} training samples of {name}", fontsize=12)
     return figure
 
 
@@ -98,3 +92,8 @@ def panels(count, title, columns=3, size=(4.2, 3.6)):
         axes.set_axis_off()
     figure.suptitle(title, fontsize=12)
     return figure, every[:count]
+
+
+def legend(figure, axes, columns, **options):
+    r"""What the lines of one of its axes are, below the whole figure."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, **options)

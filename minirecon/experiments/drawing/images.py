@@ -68,6 +68,13 @@ def pairs(part, images, truth, shape, titles):
                 axes.set_ylabel(label, fontsize=9)
 
 
+def parts(names, title, size):
+    r"""A figure with a title and a part for each name, of size (width, height): the figure, and a dict name: part."""
+    figure = Figure(figsize=(size[0], size[1] * len(names)), layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    return figure, dict(zip(names, figure.subfigures(len(names), 1, squeeze=False).ravel(), strict=True))
+
+
 def _points(score, data):
     figure = Figure(figsize=(6.4, 6.8), layout="constrained")
     axes = figure.subplots()
