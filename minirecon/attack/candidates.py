@@ -31,6 +31,18 @@ class Reconstruction(NamedTuple):
     run: np.ndarray | None = None
 
 
+def merge_pair(x, lam, i, j):
+    r"""One candidate for two of one label: their λ-weighted mean with λᵢ + λⱼ, in the place of i; j is gone.
+
+    x : (m, d);  lam : (m,), above 0. Within one activation pattern the parameter loss does not change.
+    Source: Refael et al., arXiv 2509.21296.
+    """
+    x, lam = x.copy(), lam.copy()
+    x[i] = (lam[i] * x[i] + lam[j] * x[j]) / (lam[i] + lam[j])
+    lam[i] += lam[j]
+    return np.delete(x, j, axis=0), np.delete(lam, j)
+
+
 def save_candidates(rec, path, **more):
     r"""Write x, lam, y, start and run, and `more` arrays, to `path` (.npz), whole or not at all."""
     arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start, "run": rec.run, **more}

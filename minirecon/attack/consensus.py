@@ -79,20 +79,3 @@ def evaluate(consensus, data):
         row = {"support": least, "candidates": len(kept), "right": right, "found": found}
         rows.append({**row, "precision": right / len(kept) if len(kept) else None, "recall": found / len(data.x)})
     return rows
-
-
-def table(rows, null):
-    r"""The rows of `evaluate` beside those of a null baseline, to print."""
-    lines = [
-        f"{'':12}{'candidates the runs agree on':^36}{'null: their starts':^30}",
-        f"{'support':12}{'groups':>8}{'precision':>14}{'recall':>10}{'groups':>12}{'precision':>14}{'recall':>8}",
-    ]
-    for row in zip(rows, null, strict=True):
-        each = [("–" if r["precision"] is None else f"{r['precision']:.2f}", f"{r['recall']:.2f}") for r in row]
-        least = row[0]["support"]
-        share = {0: "any", 1: "100%"}.get(least, f"{least:.0%} or more")
-        lines.append(
-            f"{share:12}{row[0]['candidates']:8}{each[0][0]:>14}{each[0][1]:>10}"
-            f"{row[1]['candidates']:12}{each[1][0]:>14}{each[1][1]:>8}"
-        )
-    return "\n".join(line.rstrip() for line in lines)

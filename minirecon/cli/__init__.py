@@ -47,12 +47,12 @@ def _parser():
             sub.add_argument("--out", metavar="DIR", help=f"folder for results (default {out})")
         return sub
 
-    sub = verb("demo", verbs.demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
+    sub = verb("demo", verbs.run_demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
     cases = list(DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
     count = {"type": int, "default": 20, "help": "training samples; the paper has 500 (default %(default)s)"}
-    sub = verb("train", verbs.train, "train a network and write its weights", "minirecon-out/train-CASE")
+    sub = verb("train", verbs.run_train, "train a network and write its weights", "minirecon-out/train-CASE")
     sub.add_argument("case", help=CASES)
     sub.add_argument("--n", **count)
     sub.add_argument("--hidden", type=_widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
@@ -65,7 +65,9 @@ def _parser():
     sub.add_argument("--hidden-biases", action="store_true", help="biases in all hidden layers; not homogeneous")
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
-    sub = verb("attack", verbs.attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME")
+    sub = verb(
+        "attack", verbs.run_attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME"
+    )
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument(
@@ -86,12 +88,12 @@ def _parser():
     sub.add_argument("--scheduler", metavar="TCP", help="address of a Dask cluster for the runs: tcp://host:port")
     sub.add_argument("--resume", action="store_true", help="go on with an attack that was cut short in this folder")
 
-    sub = verb("score", verbs.score, "compare candidates with the true training set", "DIR/score")
+    sub = verb("score", verbs.run_score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
     sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
     sub.add_argument("--n", **count)
 
-    sub = verb("kkt", verbs.kkt, "check the KKT conditions at the true training set", "minirecon-out/kkt-NAME")
+    sub = verb("kkt", verbs.run_kkt, "check the KKT conditions at the true training set", "minirecon-out/kkt-NAME")
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
     sub.add_argument("--n", **count)

@@ -7,27 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from .. import experiments
+from ..experiments.drawing import captions
 from ..io.files import atomic
 from .output import Run
-
-PAGE = """# Figures
-
-Each is made by one command, `minirecon figure NAME`, and all by `minirecon figure all --out docs/figures`{time}.
-Beside each picture NAME.png lie its data, NAME.npz, and its record, NAME.json: settings, seed, versions, seconds
-and what was measured. A command without `--out` writes to minirecon-out; `--quick` makes a smaller version.
-
-| figure | seed | version | seconds |
-|---|---|---|---|
-"""
 
 
 def figure(args):
     r"""Make one figure or all."""
-    if args.name == "all":
-        for name in experiments.NAMES:
-            make(name, args.out or "minirecon-out/figures", args.seed, args.quick)
-    else:
-        make(args.name, args.out or f"minirecon-out/figure-{args.name}", args.seed, args.quick)
+    every = args.name == "all"
+    out = args.out or ("minirecon-out/figures" if every else f"minirecon-out/figure-{args.name}")
+    for name in experiments.NAMES if every else [args.name]:
+        make(name, out, args.seed, args.quick)
 
 
 def make(name, out, seed, quick):
@@ -61,10 +51,10 @@ def page(folder):
     seconds = sum(record["seconds"] for record in records.values())
     time = f" ({seconds / 60:.0f} minutes)" if len(records) == len(experiments.NAMES) else ""
     rows = [
-        f"| [{name}](#{name}) | {record['seed']} | {record['versions']['minirecon']} | {record['seconds']:.0f} |"
+        [f"[{name}](#{name})", record["seed"], record["versions"]["minirecon"], f"{record['seconds']:.0f}"]
         for name, record in records.items()
     ]
-    parts = [PAGE.format(time=time) + "\n".join(rows)]
+    parts = [captions.text("README", time=time, table=captions.table(["figure", "seed", "version", "seconds"], rows))]
     for name in records:
         caption = (folder / f"{name}.md").read_text(encoding="utf-8").strip()
         parts.append(f"## {name}\n![{name}]({name}.png)\n\n{caption}")

@@ -2,11 +2,20 @@ r"""What a verb of the command line leaves behind: a folder with `results.json` 
 
 import contextlib
 import json
+import platform
 import sys
 import tempfile
 import textwrap
 import time
+from importlib.metadata import version
 from pathlib import Path
+
+from .. import losses, metrics, mlp
+from ..attack import candidates
+from ..attack.consensus import consensus, evaluate, save_consensus
+from ..experiments.drawing import curves, images
+from ..io.files import atomic
+from . import tables
 
 
 class Run:
@@ -47,17 +56,11 @@ class Run:
 
     def draw(self, name, figure):
         r"""Write a figure as `name`.png; None, where there is nothing to draw, is passed over."""
-        from ..experiments.drawing import images
-
         if figure is not None:
             images.save(figure, self.out / f"{name}.png")
 
     def write_candidates(self, params, rec, class_names=("−1", "+1")):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual."""
-        from .. import losses, mlp
-        from ..attack import candidates
-        from ..experiments.drawing import curves, images
-
         candidates.save_candidates(rec, self.out / "candidates.npz")
         self.draw("candidates", images.candidates(rec.x, rec.y, rec.lam, class_names))
         self.draw("losses", curves.loss_history(rec.history))
@@ -80,11 +83,8 @@ class Run:
 
     def write_consensus(self, rec):
         r"""Write, draw and print what several runs agree on."""
-        from ..attack import consensus
-        from ..experiments.drawing import images
-
-        agreed = consensus.consensus(rec)
-        consensus.save_consensus(agreed, self.out / "consensus.npz")
+        agreed = consensus(rec)
+        save_consensus(agreed, self.out / "consensus.npz")
         self.draw("consensus", images.consensus(*agreed))
         every, half = (sum(agreed.support >= least) for least in (1, 0.5))
         print(
@@ -94,18 +94,12 @@ class Run:
 
     def write_agreement(self, rec, data):
         r"""Print how right it is what several runs agree on, beside their starts as a null baseline."""
-        from ..attack import consensus
-
-        both = [consensus.evaluate(consensus.consensus(each), data) for each in (rec, rec._replace(x=rec.start))]
+        both = [evaluate(consensus(each), data) for each in (rec, rec._replace(x=rec.start))]
         self.results["consensus"] = {"candidates": both[0], "start": both[1]}
-        print(f"\n{consensus.table(*both)}\nRight is an NCC above 0.8 with a training image.")
+        print(f"\n{tables.consensus(*both)}\nRight is an NCC above 0.8 with a training image.")
 
     def write_score(self, score, data, m):
         r"""Draw and print a Score or PointScore, beside its null baselines."""
-        from .. import metrics
-        from ..experiments.drawing import images
-        from . import tables
-
         summary = metrics.summary(score)
         null = {name: metrics.summary(other) for name, other in score.null.items()}
         self.results |= {"n": len(data.x), **summary, "null": null}
@@ -127,8 +121,6 @@ class Run:
 
     def finish(self, spent=(), name="results", **results):
         r"""Write `name`.json, remove files that are `spent` once it is there, and print where everything is."""
-        from ..io.files import atomic
-
         self.results |= {
             "versions": _versions(),
             "seconds": round(time.monotonic() - self.start, 2),
@@ -145,9 +137,6 @@ class Run:
 
 
 def _versions():
-    import platform
-    from importlib.metadata import version
-
     return {"python": platform.python_version()} | {
         name: version(name) for name in ("minirecon", "numpy", "scipy", "autograd", "matplotlib")
     }

@@ -3,6 +3,13 @@ r"""What each verb of the command line does: it calls the package and prints; th
 import textwrap
 from pathlib import Path
 
+from .. import attack, kkt, metrics, mlp
+from ..attack import candidates, lbfgs, restarts, sgd
+from ..experiments.demo import DEMOS, demo
+from ..experiments.drawing import curves
+from ..io import datasets, weights
+from ..training import train
+from . import tables
 from .output import Run
 
 GOES_ON = "The same command with --resume goes on."
@@ -13,31 +20,23 @@ DEMO_TEXT = (
 )
 
 
-def demo(args):
+def run_demo(args):
     r"""Attack shipped weights, score, draw."""
-    from .. import attack
-    from ..experiments import demo
-
-    preset = demo.DEMOS[args.case]
+    preset = DEMOS[args.case]
     also = f" the number {preset.n}," if "samples" in preset.settings else ""
     text = DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case, also=also)
     intro = textwrap.fill(text, 79) + "\n"
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
-    with Run("demo", args.out or f"minirecon-out/demo-{args.case}", args.seed, config, intro) as run:
-        params, data, rec, score = demo.demo(args.case, args.seed, progress=True)
+    with _open(args, args.case, config, intro) as run:
+        params, data, rec, score = demo(args.case, args.seed, progress=True)
         run.write_candidates(params, rec, data.class_names)
         run.write_score(score, data, len(rec.x))
         run.finish()
 
 
-def train(args):
+def run_train(args):
     r"""Train a network and write its weights."""
-    from .. import mlp
-    from ..experiments.drawing import curves
-    from ..io import datasets, weights
-    from ..training import train
-
     data = datasets.load_dataset(args.case, args.n)
     config = {
         "hidden": args.hidden,
@@ -47,8 +46,7 @@ def train(args):
         "first_scale": args.first_scale,
         "hidden_biases": args.hidden_biases,
     }
-    out = args.out or f"minirecon-out/train-{Path(args.case).stem}"
-    with Run("train", out, args.seed, {"case": args.case, "n": args.n, **config}) as run:
+    with _open(args, args.case, {"case": args.case, "n": args.n, **config}) as run:
         trained = train(data, seed=args.seed, progress=True, **config)
         if trained.interrupted:
             print("interrupted: keeping the weights so far")
@@ -67,40 +65,33 @@ def train(args):
         run.finish(n=args.n, training=last, interrupted=trained.interrupted)
 
 
-def attack(args):
+def run_attack(args):
     r"""Reconstruct candidates from a weight file."""
-    from .. import attack
-    from ..attack import lbfgs, sgd
-    from ..io.weights import load
-
-    params = load(args.weights)
-    segment = (lbfgs if args.optimizer == "lbfgs" else sgd).SEGMENT
+    params = weights.load(args.weights)
     given = dict(args.set or [])
     if args.iterations is not None:
         given["iterations"] = args.iterations
     config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
     config |= attack.complete(args.optimizer, given)
-    out = args.out or f"minirecon-out/attack-{Path(args.weights).stem}"
     if args.runs != 1:
-        return _attacks(args, out, params, config)
+        return _attacks(args, params, config)
     if args.jobs is not None or args.scheduler is not None:
         given = f"--jobs {args.jobs}" if args.jobs is not None else f"--scheduler {args.scheduler}"
         raise ValueError(f"{given} with one run; expected --runs 2 or more")
-    with Run("attack", out, args.seed, {"weights": args.weights, **config}) as run:
+    with _open(args, args.weights, {"weights": args.weights, **config}) as run:
         state = run.out / "state.npz"
         _check_resume(args, run.out, [state] if state.exists() else [])
         rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
         run.write_candidates(params, rec)
         if rec.interrupted:
+            segment = (lbfgs if args.optimizer == "lbfgs" else sgd).SEGMENT
             early = f"Too early to go on from: an attack is saved every {segment} iterations."
             print(GOES_ON if state.exists() else early)
         run.finish(spent=() if rec.interrupted else (state,))
 
 
-def _attacks(args, out, params, config):
-    from ..attack import restarts
-
-    with Run("attack", out, args.seed, {"weights": args.weights, "runs": args.runs, **config}) as run:
+def _attacks(args, params, config):
+    with _open(args, args.weights, {"weights": args.weights, "runs": args.runs, **config}) as run:
         _check_resume(args, run.out, sorted(run.out.glob("run-*.npz")))
         where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
         try:
@@ -113,6 +104,11 @@ def _attacks(args, out, params, config):
             print(GOES_ON)
         _where_possible(run.write_consensus, rec)
         run.finish()
+
+
+def _open(args, name, config, intro=None):
+    out = args.out or f"minirecon-out/{args.verb}-{Path(name).stem}"
+    return Run(args.verb, out, args.seed, config, intro)
 
 
 def _check_resume(args, out, saved):
@@ -130,12 +126,8 @@ def _where_possible(write, *args):
         print(textwrap.fill(f"No consensus: {reason}.", 79))
 
 
-def score(args):
+def run_score(args):
     r"""Score the candidates in a folder against a training set."""
-    from .. import metrics
-    from ..attack import candidates
-    from ..io import datasets
-
     rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
     data = datasets.load_dataset(args.against, args.n)
     score = metrics.score(rec, data)
@@ -147,18 +139,12 @@ def score(args):
         run.finish(m=len(rec.x))
 
 
-def kkt(args):
+def run_kkt(args):
     r"""Check the KKT conditions of weights at the true training set."""
-    from .. import kkt, mlp
-    from ..experiments.drawing import curves
-    from ..io import datasets, weights
-    from . import tables
-
     params = mlp.check(weights.load(args.weights), args.weights, outputs=1)
     data = datasets.load_dataset(args.against, args.n)
     config = {"weights": args.weights, "against": args.against, "n": args.n}
-    out = args.out or f"minirecon-out/kkt-{Path(args.weights).stem}"
-    with Run("kkt", out, args.seed, config) as run:
+    with _open(args, args.weights, config) as run:
         report = kkt.kkt_report(params, data)
         run.draw("kkt", curves.kkt(report, data.name))
         print("\n" + tables.kkt(report))
@@ -169,8 +155,6 @@ def kkt(args):
 
 def convert(args):
     r"""Write weights in another format."""
-    from ..io import weights
-
     params = weights.load(args.weights)
     weights.save(params, args.output)
     print(textwrap.fill(f"minirecon convert: wrote {args.output}, {_describe(params)}", 79))
@@ -178,8 +162,6 @@ def convert(args):
 
 def inspect(args):
     r"""Print what a weight file holds, and whether it can be attacked."""
-    from ..io import weights
-
     tensors = weights.read_tensors(args.weights)
     print(f"minirecon inspect: {args.weights} holds {len(tensors)} tensors")
     for name, tensor in tensors.items():
@@ -193,8 +175,6 @@ def inspect(args):
 
 
 def _describe(params):
-    from .. import mlp
-
     widths = [params[0].weight.shape[1], *(len(layer.weight) for layer in params)]
     biased = [str(number) for number, layer in enumerate(params, 1) if layer.bias is not None]
     degree = mlp.homogeneity_degree(params)

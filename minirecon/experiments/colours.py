@@ -9,7 +9,7 @@ import numpy as np
 from .. import metrics
 from . import attacked, pixels, shipped, untrained
 from .drawing import captions
-from .drawing.images import BLACK, BLUE, GREEN, ORANGE, show
+from .drawing.images import BLACK, BLUE, GREEN, ORANGE, blank, show
 
 PRESET = {"weights": "colours-n20.pth", "n": 20, "m": 100, "iterations": 600, "alpha": 500.0, "upper_weight": 1.0,
           "seeds": 3}  # fmt: skip
@@ -57,11 +57,8 @@ def scale_up(x):
 
 def draw(data):
     r"""Candidates as patches of their colour, by label; below, how many are within a distance of a training colour."""
-    from matplotlib.figure import Figure
-
     shown = ("truth", "trained", "untrained", "untrained_up")
-    figure = Figure(figsize=(11, 6.8), layout="constrained")
-    figure.suptitle("The colour toy: candidates from a trained and from an untrained network", fontsize=12)
+    figure = blank(11, 6.8, "The colour toy: candidates from a trained and from an untrained network")
     grid = figure.subplot_mosaic([shown, ["below"] * len(shown)])
     titles = {"truth": "training set", **ROWS}
     for name in shown:

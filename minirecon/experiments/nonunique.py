@@ -7,10 +7,11 @@ in it, so that λ∇Φ(x) of one label is linear in (λ, λx): all that counts i
 import numpy as np
 
 from .. import kkt, losses, metrics, mlp
+from ..attack.candidates import merge_pair
 from . import pixels, shipped
 from .drawing import captions
 from .drawing.curves import LINES
-from .drawing.images import image_rows
+from .drawing.images import blank, image_rows
 
 PRESET = {"weights": "mnist-n20.pth", "case": "mnist", "n": 20, "count": 5, "largest": 3.0, "points": 61}
 QUICK = {"points": 16}
@@ -32,7 +33,7 @@ def split(x, lam, i, v, a, b):
 
     Returns
     -------
-    x : (m + 1, d), lam : (m + 1,); the second half comes last. `merge` of i and m undoes it
+    x : (m + 1, d), lam : (m + 1,); the second half comes last. `candidates.merge_pair` of i and m undoes it
 
     Source: Refael et al., arXiv 2509.21296.
     """
@@ -41,14 +42,6 @@ def split(x, lam, i, v, a, b):
     halves = np.array(x, float)
     halves[i] = x[i] + a * v
     return np.vstack([halves, x[i] - b * v]), np.append(left, whole * a / (a + b))
-
-
-def merge(x, lam, i, j):
-    r"""Replace candidates i and j of one label by their λ-weighted mean with λᵢ + λⱼ, in the place of i."""
-    total, x = lam[i] + lam[j], np.array(x, float)
-    x[i] = (lam[i] * x[i] + lam[j] * x[j]) / total
-    lam = np.where(np.arange(len(lam)) == i, total, lam)
-    return np.delete(x, j, axis=0), np.delete(lam, j)
 
 
 def hidden_jacobian(params, x):
@@ -116,7 +109,7 @@ def run(seed, progress, weights, case, n, count, largest, points):
     ncc = np.diag(metrics.ncc(images, original)).reshape(count, -1)
     i, j = nearest(data)
     pair = metrics.standardise(data.x[[i, j]].reshape(2, *data.image_shape))
-    merged = measure(params, *merge(data.x, lam, i, j), np.delete(data.y, j))
+    merged = measure(params, *merge_pair(data.x, lam, i, j), np.delete(data.y, j))
     return {
         "case": case, "sizes": sizes, "measured": measured, "kinks": kinks, "blind": blind, "d": data.x.shape[1],
         "before": measure(params, data.x, lam, data.y), "merged": merged,
@@ -136,11 +129,8 @@ def nearest(data):
 
 def draw(data):
     r"""Images and the halves they are split into; residual, range and margin loss over the size of the split."""
-    from matplotlib.figure import Figure
-
     count = len(data["blind"])
-    figure = Figure(figsize=(11, 9.6), layout="constrained")
-    figure.suptitle("Two candidates for one: the parameter loss does not notice", fontsize=12)
+    figure = blank(11, 9.6, "Two candidates for one: the parameter loss does not notice")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.9, 1))
     pictures = data["pictures"].reshape(count, len(ROWS), -1) / 255
     rows = {label: pictures[:, place] for place, label in enumerate(ROWS)}

@@ -4,9 +4,8 @@ Lines differ in colour and in style, for colour-blind readers and for print.
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from .images import BLACK, BLUE, GREEN, ORANGE, SKY
+from .images import BLACK, BLUE, GREEN, ORANGE, SKY, blank
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-."), (SKY, (0, (5, 1))))
 LINES = [{"color": colour, "linestyle": style} for colour, style in STYLES]
@@ -44,7 +43,7 @@ def loss_history(history):
 
 def training(history):
     r"""Loss, margins and norms over the flow time of a training run."""
-    figure = Figure(figsize=(7.2, 8.0), layout="constrained")
+    figure = blank(7.2, 8.0)
     upper, middle, lower = figure.subplots(3, 1, sharex=True)
     history = {key: values[history["time"] > 0] for key, values in history.items()}  # the axis is logarithmic
     time = history["time"]
@@ -84,13 +83,12 @@ def kkt(report, name):
 def panels(count, title, columns=3, size=(4.2, 3.6)):
     r"""A figure with a title and `count` axes with a grid, so many a row."""
     rows = -(-count // columns)
-    figure = Figure(figsize=(size[0] * min(count, columns), size[1] * rows), layout="constrained")
+    figure = blank(size[0] * min(count, columns), size[1] * rows, title)
     every = figure.subplots(rows, min(count, columns), squeeze=False).ravel()
     for axes in every[:count]:
         axes.grid(alpha=0.3)
     for axes in every[count:]:
         axes.set_axis_off()
-    figure.suptitle(title, fontsize=12)
     return figure, every[:count]
 
 

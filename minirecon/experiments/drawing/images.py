@@ -5,7 +5,6 @@ Matplotlib's object interface is used, so that no window, display or global stat
 """
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ...io.files import atomic
 from ...metrics import PointScore, image_shape, stretch
@@ -14,6 +13,16 @@ BLUE, SKY, ORANGE, GREEN, BLACK = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#
 COLUMNS = 10  # images in a row
 MOST_PAIRS = 20  # in the picture of reconstructions
 MOST_CANDIDATES = 100  # in the grid
+
+
+def blank(width, height, title=None, fontsize=12):
+    r"""An empty figure, in inches."""
+    from matplotlib.figure import Figure  # imported here: `minirecon --help` need not wait for it
+
+    empty = Figure(figsize=(width, height), layout="constrained")
+    if title:
+        empty.suptitle(title, fontsize=fontsize)
+    return empty
 
 
 def save(figure, path):
@@ -34,16 +43,15 @@ def reconstructions(score, data):
     if isinstance(score, PointScore):
         return _points(score, data)
     order = np.argsort(-score.ssim)[:MOST_PAIRS]
-    figure = Figure(figsize=(10, 2.45 * -(-len(order) // COLUMNS) + 0.7), layout="constrained")
+    which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
+    title = (
+        f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {data.name}\n"
+        "(sorted by SSIM; the nearest of all candidates is chosen with the true image in hand)"
+    )
+    figure = blank(10, 2.45 * -(-len(order) // COLUMNS) + 0.7, title, 11)
     figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     titles = [f"SSIM {score.ssim[i]:.2f}\nNCC {score.ncc[i]:.2f}" for i in order]
     pairs(figure, score.images[order], data.x[order] + data.mean, data.image_shape, titles)
-    which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
-    figure.suptitle(
-        f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {data.name}\n"
-        "(sorted by SSIM; the nearest of all candidates is chosen with the true image in hand)",
-        fontsize=11,
-    )
     return figure
 
 
@@ -70,13 +78,12 @@ def pairs(part, images, truth, shape, titles):
 
 def parts(names, title, size):
     r"""A figure with a title and a part for each name, of size (width, height): the figure, and a dict name: part."""
-    figure = Figure(figsize=(size[0], size[1] * len(names)), layout="constrained")
-    figure.suptitle(title, fontsize=12)
+    figure = blank(size[0], size[1] * len(names), title)
     return figure, dict(zip(names, figure.subfigures(len(names), 1, squeeze=False).ravel(), strict=True))
 
 
 def _points(score, data):
-    figure = Figure(figsize=(6.4, 6.8), layout="constrained")
+    figure = blank(6.4, 6.8)
     axes = figure.subplots()
     truth = data.x + data.mean
     first, last = 0, -1  # for colours the red and the blue channel, for points the two coordinates
@@ -144,7 +151,7 @@ def consensus(x, y, support, class_names=("−1", "+1")):
 
 def _grid(x, shape, titles, title):
     rows = -(-len(x) // COLUMNS)
-    figure = Figure(figsize=(10, 1.12 * rows + 0.9), layout="constrained")
+    figure = blank(10, 1.12 * rows + 0.9, title, 11)
     images = stretch(x.astype(float))
     for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).ravel()):
         axes.set_axis_off()
@@ -152,5 +159,4 @@ def _grid(x, shape, titles, title):
             axes.set_axis_on()
             show(axes, images[place], shape)
             axes.set_title(titles[place], fontsize=8)
-    figure.suptitle(title, fontsize=11)
     return figure
