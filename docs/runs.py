@@ -86,8 +86,8 @@ def defences():
             "over_0.9": [int(np.sum(score.ncc > 0.9)) for score in scores],
             "ncc": float(np.median([score.ncc for score in scores])),
             "start": float(np.median(start)),
-            "test_accuracy": float(np.mean(data.y_test * mlp.forward(params, data.x_test)[0] > 0)),
-            "train_accuracy": float(np.mean(data.y * mlp.forward(params, data.x)[0] > 0)),
+            "test_accuracy": float(np.mean(data.y_test * mlp.forward(params, data.x_test).phi[:, 0] > 0)),
+            "train_accuracy": float(np.mean(data.y * mlp.forward(params, data.x).phi[:, 0] > 0)),
         }
 
     def noisy(share):  # Gaussian noise of `share` of each matrix's norm

@@ -12,6 +12,16 @@ settings.register_profile("grading", settings.get_profile("minirecon"), phases=[
 settings.load_profile(os.environ.get("MINIRECON_TESTS", "minirecon"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    r"""One process a core, each with one BLAS thread, where pytest-xdist is there and nothing else is asked for."""
+    if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
+        for name in ("OPENBLAS", "OMP", "MKL"):
+            os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+        if config.option.numprocesses is None and not config.option.usepdb:
+            config.option.numprocesses = os.cpu_count()
+
+
 @pytest.fixture
 def interrupt(monkeypatch):
     r"""`calls = interrupt(number)`: Ctrl-C at that forward pass. `calls` collects the passes."""

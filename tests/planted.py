@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from minirecon import grading, handout
+from minirecon.course import grading, handout
 
 try:
     import tomllib

@@ -125,3 +125,30 @@ def nearest_kink(params, x):
 def slope(f, x, direction, step=1e-6):
     r"""d/dt f(x + t · direction) at 0, by central differences."""
     return (f(x + step * direction) - f(x - step * direction)) / (2 * step)
+
+
+def slow_ncc(a, b):
+    r"""Pearson's correlation, one pair and channel after the other."""
+    result = np.zeros((len(a), len(b)))
+    for i, j, c in np.ndindex(len(a), len(b), a.shape[1]):
+        p, q = a[i, c] - a[i, c].mean(), b[j, c] - b[j, c].mean()
+        size = np.sqrt((p * p).sum() * (q * q).sum())
+        result[i, j] += ((p * q).sum() / size if size > 1e-10 else 0.0) / a.shape[1]
+    return result
+
+
+def slow_ssim(a, b):
+    r"""SSIM of one channel (h, w), window by window, the border mirrored without repeating it."""
+    window = np.array([[np.exp(-(i * i + j * j) / (2 * 1.5**2)) for j in (-1, 0, 1)] for i in (-1, 0, 1)])
+    window /= window.sum()
+    a, b = np.pad(a, 1, mode="reflect"), np.pad(b, 1, mode="reflect")
+    values = []
+    for i, j in np.ndindex(a.shape[0] - 2, a.shape[1] - 2):
+        p, q = a[i : i + 3, j : j + 3], b[i : i + 3, j : j + 3]
+        mp, mq = (window * p).sum(), (window * q).sum()
+        vp, vq = (window * (p - mp) ** 2).sum(), (window * (q - mq) ** 2).sum()
+        cov = (window * (p - mp) * (q - mq)).sum()
+        values.append(
+            (2 * mp * mq + 1e-4) * (2 * cov + 9e-4) / ((mp**2 + mq**2 + 1e-4) * (vp + vq + 9e-4))
+        )  # fmt: skip
+    return np.mean(values)

@@ -53,7 +53,9 @@ def test_homogeneous(problem, c):
     degree = mlp.homogeneity_degree(params)
     assert degree == len(params)
     scaled = unflatten(c * flatten(params), params)
-    np.testing.assert_allclose(mlp.forward(scaled, x).phi, c**degree * mlp.forward(params, x).phi, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        mlp.forward(scaled, x).phi, c**degree * mlp.forward(params, x).phi, rtol=1e-9, atol=1e-12
+    )
     np.testing.assert_allclose(
         weighted_gradient(scaled, x, lam * y),
         c ** (degree - 1) * weighted_gradient(params, x, lam * y),

@@ -11,7 +11,6 @@ from autograd import grad
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from minirecon.train import flow_step, log_logistic_loss
 from strategies import (
     flatten,
     networks,
@@ -20,12 +19,15 @@ from strategies import (
     slope,
     slow_forward,
     slow_gradient,
+    slow_ncc,
     slow_parameter_loss,
+    slow_ssim,
     unflatten,
 )
-from test_metrics import slow_ncc, slow_ssim
 
-from minirecon import Layer, kkt, lbfgs, losses, metrics, mlp, progressbar, resume, sgd, svm
+from minirecon import Layer, kkt, losses, metrics, mlp
+from minirecon.attack import lbfgs, sgd
+from minirecon.training import flow_step, log_logistic_loss
 
 ALPHAS = st.sampled_from([None, 0.5, 3.0, 150.0])
 NUMBERS = arrays(float, st.integers(1, 6), elements=st.floats(-3, 3))
@@ -192,7 +194,7 @@ def test_hard_margin(seed, n, d, bias, size):
     x[:, 0] = y * rng.uniform(0.5, 2, n) + 3 * bias  # the first coordinate separates them
 
     def kkt_conditions_of_hard_margin(x, y, bias):
-        w, b, lam = svm.hard_margin(x, y, bias)
+        w, b, lam = kkt.hard_margin(x, y, bias)
         q = y * (x @ w + b)
         balance = lam @ y * size**2 if bias else b
         units = [(w - (lam * y) @ x) * size, balance, np.minimum(lam, 0) * size**2]
@@ -207,15 +209,15 @@ def test_hard_margin_by_hand():
     r"""Two points: w = 2 (x₊ − x₋) / ‖x₊ − x₋‖², and both λ are 2 / ‖x₊ − x₋‖². The third is too far away to matter."""
     x, y = np.array([[1.0, 0.0], [4.0, 4.0], [9.0, 9.0]]), np.array([-1.0, 1.0, 1.0])
     expected = (np.array([6.0, 8.0]) / 25, -31 / 25, np.array([0.08, 0.08, 0]))
-    agree(svm.hard_margin, x, y, expected=expected, atol=1e-6)
-    agree(svm.hard_margin, np.array([[0.0], [1.0], [2.0]]), np.array([1.0, -1.0, 1.0]), expected=ValueError)
+    agree(kkt.hard_margin, x, y, expected=expected, atol=1e-6)
+    agree(kkt.hard_margin, np.array([[0.0], [1.0], [2.0]]), np.array([1.0, -1.0, 1.0]), expected=ValueError)
 
 
 def test_hard_margin_refuses_labels():
     x = np.array([[-1.0], [1.0]])
-    agree(svm.hard_margin, x, np.array([-2.0, 2.0]), expected=ValueError)
-    agree(svm.hard_margin, x, np.array([0.0, 1.0]), expected=ValueError)
-    agree(svm.hard_margin, x, np.array([-1.0, 1.0, 1.0]), expected=ValueError)
+    agree(kkt.hard_margin, x, np.array([-2.0, 2.0]), expected=ValueError)
+    agree(kkt.hard_margin, x, np.array([0.0, 1.0]), expected=ValueError)
+    agree(kkt.hard_margin, x, np.array([-1.0, 1.0, 1.0]), expected=ValueError)
 
 
 @given(problems(), LAYERS, st.booleans())

@@ -113,8 +113,8 @@ def pose(params, x, lam, y, m, alpha):
     free = (u / (u @ v[-1])[:, None] - centre) @ q.T
     middle = onp.log(onp.median(lam) / m)  # Σ λᵢyᵢ∇Φ(xᵢ) without the 1/m of the attack
     t = onp.arctanh(onp.clip((onp.log(lam / m) - middle) / onp.log(FACTOR), -0.9, 0.9))
-    layers = (Layer(np.dot(w, v).astype(dtype), None), *params[1:])
     centre, q, v = (array.astype(dtype) for array in (centre, q, v))
+    layers = (Layer(np.dot(w, v).astype(dtype), None), *params[1:])
     return Problem(layers, v, centre, q, middle, y, alpha), [free, t], noise
 
 

@@ -12,7 +12,8 @@ import time
 import numpy as np
 
 import minirecon as mr
-from minirecon import demos, metrics
+from minirecon import metrics
+from minirecon.experiments import demo as demos
 
 KEYS = {
     "mnist": ("ncc", "over_0.9"),

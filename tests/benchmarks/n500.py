@@ -18,7 +18,8 @@ import numpy as np
 from demos import next_images
 
 import minirecon as mr
-from minirecon import attack, consensus, metrics, mlp, restarts
+from minirecon import attack, metrics, mlp
+from minirecon.attack import consensus, restarts
 
 CASES = ("mnist", "cifar10")
 STD = 0.25  # of the images themselves
@@ -84,7 +85,7 @@ def large(out, case, kind, runs, options, quick):
 def gamma(out, name, params, data, rec):
     r"""Σλᵢ yᵢΦ(xᵢ) = ‖θˡ‖² for each layer l at a KKT point, so γ = ‖θˡ‖²/Σλ: what comes of it, beside the truth."""
     total = rec.lam.astype(float).sum() / len(rec.lam)
-    true, own = (y * mlp.forward(params, x.astype(np.float32))[0] for x, y in ((data.x, data.y), (rec.x, rec.y)))
+    true, own = (y * mlp.forward(params, x.astype(np.float32)).phi[:, 0] for x, y in ((data.x, data.y), (rec.x, rec.y)))
     layers = ", ".join(f"{mlp.square_norm([layer]) / total:.1f}" for layer in params)
     mean = mlp.square_norm(params) / len(params) / total
     line(

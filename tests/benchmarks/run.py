@@ -20,7 +20,8 @@ from autograd import value_and_grad
 from matplotlib.figure import Figure
 
 import minirecon as mr
-from minirecon import losses, memory, metrics, mlp
+from minirecon import losses, metrics, mlp
+from minirecon.io import memory
 
 try:
     import torch

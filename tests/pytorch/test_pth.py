@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import minirecon as mr
-from minirecon import checkpoint, pth
+from minirecon.io import pth
+from minirecon.io.weights import read_tensors
 
 TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 NAMES = {  # weight and bias of layers 1 to 3; only the first has a bias unless all do
@@ -77,7 +78,7 @@ def test_720_files_written_by_pytorch(tmp_path, dtype, layout):
         truth = torch.load(path, weights_only=True)
         for key in ("state_dict", "model", "model_state_dict"):
             truth = truth.get(key, truth)
-        tensors = checkpoint.read_tensors(path)
+        tensors = read_tensors(path)
         assert list(tensors) == list(truth)
         for name, tensor in truth.items():
             same_bits(tensors[name], tensor)
@@ -93,14 +94,14 @@ def test_later_pickle_protocols(tmp_path, protocol, nest):
     r"""`torch.load(weights_only=True)` promises only protocol 2: compared with what was saved."""
     saved = weights("parameter", torch.float32, "module", True)
     torch.save(NESTS[nest](saved), tmp_path / "w.pth", pickle_protocol=protocol)
-    for name, tensor in checkpoint.read_tensors(tmp_path / "w.pth").items():
+    for name, tensor in read_tensors(tmp_path / "w.pth").items():
         same_bits(tensor, saved[name])
 
 
 def test_storages_that_are_shared_stay_shared(tmp_path):
     pool = torch.arange(60.0)
     torch.save({"a.weight": pool[:40].view(5, 8), "b.weight": pool[20:25].view(1, 5)}, tmp_path / "w.pth")
-    tensors = checkpoint.read_tensors(tmp_path / "w.pth")
+    tensors = read_tensors(tmp_path / "w.pth")
     assert np.shares_memory(tensors["a.weight"], tensors["b.weight"])
 
 
@@ -112,7 +113,7 @@ def test_repeated_numbers_and_other_types(tmp_path):
         "char": torch.arange(-3, 3, dtype=torch.int8),
     }  # fmt: skip
     torch.save(saved, tmp_path / "w.pth")
-    for name, tensor in checkpoint.read_tensors(tmp_path / "w.pth").items():
+    for name, tensor in read_tensors(tmp_path / "w.pth").items():
         same_bits(tensor, saved[name])
 
 
@@ -128,7 +129,7 @@ def test_big_endian_files(tmp_path):
             elif "/data/" in name:
                 content = np.frombuffer(content, "<f4").astype(">f4").tobytes()
             new.writestr(name, content)
-    for name, tensor in checkpoint.read_tensors(tmp_path / "big.pth").items():
+    for name, tensor in read_tensors(tmp_path / "big.pth").items():
         same_bits(tensor, saved[name])
     truth = torch.load(tmp_path / "big.pth", weights_only=True)
     assert all(torch.equal(truth[name], saved[name]) for name in saved)
@@ -145,7 +146,7 @@ def test_files_saved_from_a_gpu(tmp_path):
                 content = content.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
                 assert b"cuda:0" in content
             new.writestr(name, content)
-    for name, tensor in checkpoint.read_tensors(tmp_path / "gpu.pth").items():
+    for name, tensor in read_tensors(tmp_path / "gpu.pth").items():
         same_bits(tensor, saved[name])
 
 

@@ -8,9 +8,10 @@ import time
 
 import numpy as np
 import pytest
-from minirecon.candidates import load_candidates
 
-from minirecon import load_dataset, restarts, save, train
+from minirecon import load_dataset, save, train
+from minirecon.attack import restarts
+from minirecon.attack.candidates import load_candidates
 
 DASK = [sys.executable, "-m", "dask"]
 

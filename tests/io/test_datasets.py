@@ -2,9 +2,9 @@ import gzip
 
 import numpy as np
 import pytest
-from minirecon.datasets import data_file
 
 from minirecon import load_dataset
+from minirecon.io.datasets import data_file
 
 
 @pytest.mark.parametrize(("name", "positive"), [("mnist", {1, 3, 5, 7, 9}), ("cifar10", {2, 3, 4, 5, 6, 7})])

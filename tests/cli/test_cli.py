@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from minirecon.candidates import load_candidates
 
-from minirecon import Layer, cli, lbfgs, load, load_dataset, losses, save, score, train
+from minirecon import Layer, cli, load, load_dataset, losses, save, score, train
+from minirecon.attack import lbfgs
+from minirecon.attack.candidates import load_candidates
 
 DESIGN_KEYS = {"command", "config", "seed", "versions", "seconds", "peak_mb"}
 RESIDUAL_KEYS = {"total", "relative", "per_layer", "zero_lambda"}

@@ -2,9 +2,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from minirecon.consensus import SUPPORT, consensus, evaluate, save_consensus, table
 
-from minirecon import Reconstruction, figures
+from minirecon import Reconstruction, metrics
+from minirecon.attack.consensus import SUPPORT, consensus, evaluate, save_consensus, table
+from minirecon.experiments.drawing import images
 
 RNG = np.random.default_rng(0)
 A, B, C, D = np.linalg.qr(RNG.normal(size=(25, 4)))[0].T  # four images 5×5
@@ -85,13 +86,13 @@ def test_saved_and_drawn(rec, tmp_path):
         assert sorted(arrays) == ["support", "x", "y"]
         for name, array in agreed._asdict().items():
             np.testing.assert_array_equal(arrays[name], array)
-    figure = figures.consensus(*agreed, ("even", "odd"))
+    figure = images.consensus(*agreed, ("even", "odd"))
     drawn = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in drawn[:2]] == ["odd, 100%", "even, 50%"]
     assert len(drawn) == 8
-    np.testing.assert_allclose(drawn[0].images[0].get_array(), figures.stretch(agreed.x[:1]).reshape(5, 5))
+    np.testing.assert_allclose(drawn[0].images[0].get_array(), metrics.stretch(agreed.x[:1]).reshape(5, 5))
     assert "8 of 8 groups" in figure.get_suptitle()
-    assert figures.consensus(np.zeros((1, 2)), np.ones(1), np.ones(1)) is None
+    assert images.consensus(np.zeros((1, 2)), np.ones(1), np.ones(1)) is None
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ import pytest
 from autograd import grad
 from hypothesis import given
 from hypothesis import strategies as st
-from minirecon.candidates import Reconstruction
-from minirecon.datasets import data_file
-from minirecon.progressbar import bar
 from strategies import slope
 
-from minirecon import Layer, attack, load, load_dataset, losses, mlp, ncc, reconstruct, refine
+from minirecon import Layer, attack, load, load_dataset, losses, mlp, ncc, reconstruct
+from minirecon.attack import refine
+from minirecon.attack.candidates import Reconstruction
+from minirecon.io.datasets import data_file
+from minirecon.io.progress import progress_line
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def agreement(x, data):
 def test_refinement_finds_the_training_set_again(mnist):
     params, data, rec = mnist
     before = agreement(rec.x, data)
-    refined = refine.refine(params, rec, 20, 150.0, bar(refine.ITERATIONS, "refine", False))
+    refined = refine.refine(params, rec, 20, 150.0, progress_line(refine.ITERATIONS, "refine", False))
     assert refined.x.shape == (20, 784)
     assert refined.x.dtype == refined.lam.dtype == np.float32
     assert refined.y.tolist() == [-1] * 10 + [1] * 10
@@ -50,7 +51,7 @@ def test_refinement_finds_the_training_set_again(mnist):
 def test_ctrl_c_keeps_what_the_refinement_has(mnist, interrupt):
     params, data, rec = mnist
     interrupt(40)
-    refined = refine.refine(params, rec, 20, 150.0, bar(refine.ITERATIONS, "refine", False))
+    refined = refine.refine(params, rec, 20, 150.0, progress_line(refine.ITERATIONS, "refine", False))
     assert refined.interrupted
     assert refined.x.shape == (20, 784)
     assert np.median(agreement(refined.x, data)) > 0.8
@@ -60,7 +61,7 @@ def test_the_attack_refines_where_samples_is_set(mnist):
     params, *_ = mnist
     options = {"seed": 3, "span": 20, "iterations": 10}
     plain, refined = reconstruct(params, 30, **options), reconstruct(params, 30, samples=20, **options)
-    expected = refine.refine(params, plain, 20, 150.0, bar(refine.ITERATIONS, "refine", False))
+    expected = refine.refine(params, plain, 20, 150.0, progress_line(refine.ITERATIONS, "refine", False))
     np.testing.assert_array_equal(refined.x, expected.x)
     np.testing.assert_array_equal(refined.history["layer 1"], plain.history["layer 1"])
 

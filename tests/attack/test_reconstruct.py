@@ -13,16 +13,15 @@ from minirecon import (
     CheckpointError,
     Layer,
     attack,
-    lbfgs,
     load_dataset,
     losses,
     mlp,
     reconstruct,
     save,
     score,
-    sgd,
     train,
 )  # fmt: skip
+from minirecon.attack import lbfgs, sgd
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +75,8 @@ def test_history_is_the_loss_of_the_result(params, dtype):
     rec = reconstruct(params, m=6, iterations=20, span=784, upper_weight=0.25, margin_weight=2.0, dtype=dtype)
     assert rec.x.dtype == dtype
     alpha = attack.SETTINGS["lbfgs"]["alpha"]
-    phi, inputs, _, gates = mlp.forward(params, rec.x, alpha)
-    gradient = mlp.weighted_gradient(params, inputs, gates, rec.lam * rec.y / 6)
+    net = mlp.forward(params, rec.x, alpha)
+    gradient = mlp.weighted_gradient(params, net, (rec.lam * rec.y / 6)[:, None])
     misfit = [
         tuple(p - g for p, g in zip(*pair, strict=True) if p is not None) for pair in zip(params, gradient, strict=True)
     ]
@@ -90,7 +89,7 @@ def test_history_is_the_loss_of_the_result(params, dtype):
     assert last["layer 1"] == pytest.approx(first, rel=1e-3)
     assert last["upper"] == pytest.approx(0.25 * sum(upper), rel=1e-3)
     assert last["range"] == pytest.approx(losses.range_loss(rec.x), rel=1e-3, abs=1e-6)
-    assert last["margin"] == pytest.approx(2 * losses.margin_loss(phi, rec.y), rel=1e-2)
+    assert last["margin"] == pytest.approx(2 * losses.margin_loss(net.phi, rec.y), rel=1e-2)
 
 
 def test_span_is_that_of_the_weights_and_keeps_their_norm(params):

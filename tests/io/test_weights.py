@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
-from minirecon.candidates import load_candidates, save_candidates
 from strategies import networks
 
-from minirecon import CheckpointError, Layer, Reconstruction, checkpoint, load, save
+from minirecon import CheckpointError, Layer, Reconstruction, load, mlp, save
+from minirecon.attack.candidates import load_candidates, save_candidates
+from minirecon.io import files, weights
 
 SMALL = (Layer(np.ones((3, 2)), np.ones(3)), Layer(np.ones((1, 3))))
 
@@ -20,7 +21,7 @@ def test_round_trip(tmp_path_factory, ending, drawn):
     _, params = drawn
     path = tmp_path_factory.getbasetemp() / f"w{ending}"
     for dtype in (np.float64, np.float32, np.float16):
-        cast = checkpoint.cast(params, dtype)
+        cast = mlp.cast(params, dtype)
         save(cast, path)
         back = load(str(path))
         assert len(back) == len(params)
@@ -35,7 +36,7 @@ def test_round_trip(tmp_path_factory, ending, drawn):
 def test_names_in_the_file_are_pytorchs(tmp_path):
     for ending in (".npz", ".pth", ".safetensors"):
         save(SMALL, tmp_path / f"w{ending}")
-        names = sorted(checkpoint.read_tensors(tmp_path / f"w{ending}"))
+        names = sorted(weights.read_tensors(tmp_path / f"w{ending}"))
         assert names == ["layers.0.bias", "layers.0.weight", "layers.1.weight"]
 
 
@@ -65,12 +66,12 @@ def test_layers_are_ordered_by_name(names):
     shapes = dict(zip(names, [(4, 7), (5, 4), (1, 5)], strict=True))
     tensors = {f"{name}.weight": np.ones(shape) for name, shape in shapes.items()}
     tensors[f"{names[1]}.bias"] = np.arange(5.0)
-    params = checkpoint.assemble(tensors)
+    params = weights.assemble(tensors)
     assert [layer.weight.shape for layer in params] == [(4, 7), (5, 4), (1, 5)]
     assert [layer.bias is None for layer in params] == [True, False, True]
     if names[0] != "input":
         backwards = dict(reversed(tensors.items()))
-        assert [layer.weight.shape for layer in checkpoint.assemble(backwards)] == [(4, 7), (5, 4), (1, 5)]
+        assert [layer.weight.shape for layer in weights.assemble(backwards)] == [(4, 7), (5, 4), (1, 5)]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_layers_are_ordered_by_name(names):
 )
 def test_what_is_no_perceptron_is_refused_with_a_list(shapes, message):
     with pytest.raises(CheckpointError, match="net: .*" + message):
-        checkpoint.assemble({name: np.ones(shape) for name, shape in shapes.items()}, "net")
+        weights.assemble({name: np.ones(shape) for name, shape in shapes.items()}, "net")
 
 
 W, NAN = np.ones((3, 2)), np.array([[1.0, np.nan, 1.0]])
@@ -151,7 +152,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     before = path.read_bytes()
 
     def write_half():
-        with checkpoint.atomic(path) as temporary:
+        with files.atomic(path) as temporary:
             Path(temporary).write_text("half")
             raise KeyboardInterrupt
 

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from minirecon import Reconstruction, figures, load_dataset, plots, score, train
+from minirecon import Reconstruction, load_dataset, metrics, score, train
+from minirecon.experiments.drawing import curves, images
 
 
 def candidates_for(data, m=30):
@@ -25,7 +26,7 @@ def drawn(figure, tmp_path):
     path = tmp_path / "figure.png"
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a glyph that the font lacks, a layout that does not fit
-        figures.save(figure, path)
+        images.save(figure, path)
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
     width, height = figure.get_size_inches() * figure.dpi
     canvas = FigureCanvasAgg(figure)
@@ -50,7 +51,7 @@ def drawn(figure, tmp_path):
 def test_reconstructions_stand_above_their_originals(tmp_path, name, n):
     data = load_dataset(name, n)
     result = score(candidates_for(data), data)
-    figure = figures.reconstructions(result, data)
+    figure = images.reconstructions(result, data)
     shown = min(n, 20)
     pictures = [axes for axes in figure.axes if axes.images]
     assert len(pictures) == 2 * shown
@@ -70,7 +71,7 @@ def test_reconstructions_stand_above_their_originals(tmp_path, name, n):
 @pytest.mark.parametrize(("name", "label"), [("colours", "red, 0 to 1"), ("circle", "coordinate 1")])
 def test_points_are_drawn_where_they_lie(tmp_path, name, label):
     data = load_dataset(name, 20)
-    figure = figures.reconstructions(score(candidates_for(data), data), data)
+    figure = images.reconstructions(score(candidates_for(data), data), data)
     (axes,) = figure.axes
     assert axes.get_xlabel() == label
     truth, minus, plus = (collection.get_offsets() for collection in axes.collections)
@@ -82,7 +83,7 @@ def test_points_are_drawn_where_they_lie(tmp_path, name, label):
 def test_candidates(tmp_path):
     data = load_dataset("mnist", 6)
     rec = candidates_for(data, m=130)
-    figure = figures.candidates(rec.x, rec.y, rec.lam, ("even", "odd"))
+    figure = images.candidates(rec.x, rec.y, rec.lam, ("even", "odd"))
     titles = texts(figure)
     assert titles[0].startswith("100 of 130 candidates")
     assert [t.split(",")[0] for t in titles[1:]] == ["even"] * 50 + ["odd"] * 50
@@ -91,20 +92,20 @@ def test_candidates(tmp_path):
     assert max(shown) == pytest.approx(rec.lam[:65].max(), abs=0.005)
     assert all(0 <= axes.images[0].get_array().min() <= axes.images[0].get_array().max() <= 1 for axes in figure.axes)
     drawn(figure, tmp_path)
-    assert figures.candidates(np.zeros((4, 5)), np.ones(4), np.ones(4)) is None  # no images
+    assert images.candidates(np.zeros((4, 5)), np.ones(4), np.ones(4)) is None  # no images
 
 
 def test_image_shape_is_guessed():
-    assert figures.image_shape(784) == (1, 28, 28)
-    assert figures.image_shape(3072) == (3, 32, 32)
-    assert figures.image_shape(3) == (3, 1, 1)
-    assert figures.image_shape(2) is None
+    assert metrics.image_shape(784) == (1, 28, 28)
+    assert metrics.image_shape(3072) == (3, 32, 32)
+    assert metrics.image_shape(3) == (3, 1, 1)
+    assert metrics.image_shape(2) is None
 
 
 def test_loss_history(tmp_path):
     steps = np.geomspace(1, 1e-3, 50)
     history = {"layer 1": steps, "upper": 30 + steps, "range": 0 * steps, "margin": steps**2}
-    figure = plots.loss_history(history)
+    figure = curves.loss_history(history)
     (axes,) = figure.axes
     assert axes.get_yscale() == "log"
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -112,13 +113,13 @@ def test_loss_history(tmp_path):
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([np.arange(1, 51), steps], axis=1))
     assert len({line.get_linestyle() for line in axes.lines}) >= 3  # not by colour alone
     drawn(figure, tmp_path)
-    plots.loss_history({"parameter": steps, "lambda": steps, "range": steps})
-    assert plots.loss_history({}) is None  # interrupted before the first iteration
+    curves.loss_history({"parameter": steps, "lambda": steps, "range": steps})
+    assert curves.loss_history({}) is None  # interrupted before the first iteration
 
 
 def test_training(tmp_path):
     run = train(load_dataset("mnist", 4), (10, 10, 10, 10), target_time=5.0, first_scale=0.1, record_every=1)
-    figure = plots.training(run.history)
+    figure = curves.training(run.history)
     upper, middle, lower = figure.axes
     assert lower.get_xlabel() == "flow time T = Σ step size"
     assert [text.get_text() for text in lower.get_legend().get_texts()] == [f"layer {n}" for n in range(1, 6)]

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minirecon.datasets import data_file
 from tiny import SEED, TINY, saved
 
-from minirecon import cli, experiments, figures, gallery, load, load_dataset, reconstruct, score
+from minirecon import cli, experiments, load, load_dataset, reconstruct, score
+from minirecon.cli import figure as gallery
 from minirecon.experiments import fig2, sweep
+from minirecon.experiments.drawing import images
+from minirecon.io.datasets import data_file
 
-FIGURES = Path(__file__).parent.parent / "docs" / "figures"
+FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 RUN = ("fig2", "training", "svm", "sweep")  # by their command; the others from what `saved` has
 
 
@@ -22,7 +24,7 @@ def test_all_is_made_from_the_file_alone(name, tmp_path):
     assert set(experiments.settings(name, quick=True)) == set(module.PRESET)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a glyph that the font lacks, a layout that does not fit
-        figures.save(module.draw(data), tmp_path / "figure.png")
+        images.save(module.draw(data), tmp_path / "figure.png")
     numbers = module.numbers(data)
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     text = module.caption(data)

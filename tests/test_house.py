@@ -12,20 +12,14 @@ import numpy as np
 import pytest
 
 import minirecon
-from minirecon import cli, datasets, load
+from minirecon import cli, load
+from minirecon.io import datasets
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "minirecon").rglob("*.py"))
 TOOLS = sorted((ROOT / "docs").glob("*.py"))
-# Each module imports only from floors below its own.
-FLOORS = {
-    "progressbar": 0, "memory": 0, "unpickle": 0, "pth": 0.2, "checkpoint": 0.4, "datasets": 0.6, "mlp": 1,
-    "candidates": 1, "resume": 1, "losses": 2, "train": 2, "metrics": 2, "svm": 2.2, "kkt": 2.5, "sgd": 3,
-    "baselines": 3, "lbfgs": 3, "refine": 3, "figures": 3, "plots": 3.2, "tables": 3.2, "attack": 3.5, "restarts": 3.8,
-    "consensus": 3.8, "demos": 4, "experiments": 4.2, "report": 4.5, "gallery": 4.7, "verbs": 4.8, "cli": 5,
-    "__main__": 6, "__init__": 6,
-    "examiner": 3.8, "handout": 3.8, "grading": 3.9, "course": 4,
-}  # fmt: skip
+# Each room imports only from rooms before it.
+ROOMS = ["mlp", "metrics", "losses", "io", "training", "attack", "kkt", "experiments", "course", "cli"]
 
 
 def name(path):
@@ -36,16 +30,52 @@ def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_modules_import_from_floors_below(path):
-    r"""Modules of a subpackage share its floor, and may import one another."""
-    inside = path.parent != ROOT / "minirecon"
-    imported = set()
+def imports(path):
+    r"""The modules of the package that a file imports, anywhere in it, as paths; and the others, by name."""
+    here, inside, outside = path.relative_to(ROOT / "minirecon").parent.parts, set(), set()
     for node in ast.walk(tree(path)):
-        if isinstance(node, ast.ImportFrom) and node.level == 1 + inside:
-            imported |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-    for each in imported:
-        assert FLOORS[each] < FLOORS[path.parent.name if inside else path.stem], f"{name(path)} imports {each}"
+        if isinstance(node, ast.Import):
+            outside |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            outside.add(node.module.split(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            base = [*here[: len(here) - node.level + 1], *(node.module or "").split(".")]
+            for alias in node.names:
+                names = [part for part in [*base, alias.name] if part]
+                found = [ROOT.joinpath("minirecon", *names[:cut]) for cut in range(len(names), 0, -1)]
+                files = [f for each in found for f in (each.with_suffix(".py"), each / "__init__.py") if f.is_file()]
+                inside |= set(files[:1])
+    return inside - {path}, outside
+
+
+def room(path):
+    return path.relative_to(ROOT / "minirecon").with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if not room(path).startswith("__")], ids=name)
+def test_rooms_import_from_rooms_before(path):
+    inside, outside = imports(path)
+    for each in inside:
+        assert ROOMS.index(room(each)) <= ROOMS.index(room(path)), f"{name(path)} imports {name(each)}"
+    if ROOMS.index(room(path)) < ROOMS.index("experiments"):
+        assert not outside & {"matplotlib", "argparse"}
+    assert "tqdm" not in outside or name(path) in ("io.progress", "course.examiner")
+    if room(path) == "mlp":
+        assert not inside
+        assert outside == {"itertools", "typing", "numpy", "autograd"}
+
+
+def test_no_circle():
+    r"""Within a room too: taking away what imports nothing that is left takes away everything."""
+    left = {path: imports(path)[0] for path in SOURCES if not room(path).startswith("__")}
+    while free := {path for path, inside in left.items() if not inside & left.keys()}:
+        left = {path: inside for path, inside in left.items() if path not in free}
+    assert not left
+
+
+def test_the_listing_is_the_table_of_contents():
+    entries = {path.stem for path in (ROOT / "minirecon").iterdir() if not path.name.startswith("_")}
+    assert entries - {"data"} == set(ROOMS)  # an installed package has its data beside its modules
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *TOOLS], ids=lambda path: path.stem)
@@ -102,7 +132,7 @@ def readme():
 
 
 def test_equations_in_the_readme_name_functions_that_exist():
-    rows = re.findall(r"\| `(\w+)\.(\w+)` \|", readme())
+    rows = re.findall(r"\| `([\w.]+)\.(\w+)` \|", readme())
     assert len(rows) >= 10
     for module, function in rows:
         assert hasattr(importlib.import_module(f"minirecon.{module}"), function), f"{module}.{function}"

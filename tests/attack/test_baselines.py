@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from autograd import grad
 from hypothesis import assume, given
-from minirecon.unpickle import CheckpointError
 from strategies import nearest_kink, problems, slope, slow_forward
 
-from minirecon import Layer, baselines
+from minirecon import CheckpointError, Layer
+from minirecon.attack import baselines
 
 
 def slow_inversion_loss(params, x, y):

@@ -17,7 +17,8 @@ import planted
 import pytest
 from planted import MISTAKES, ROOT
 
-from minirecon import cli, examiner, grading, handout
+from minirecon import cli
+from minirecon.course import examiner, grading, handout
 
 TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
 TOTAL = sum(task.points for task in TASKS.values())

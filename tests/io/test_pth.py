@@ -13,16 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minirecon as mr
-from minirecon import checkpoint, pth
+from minirecon.io import pth, weights
 
-FILES = sorted((Path(__file__).parent / "files").glob("*.pth"))
+FILES = sorted((Path(__file__).parents[1] / "files").glob("*.pth"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_files_by_pytorch(path):
     r"""Bit for bit what torch.load gave, as tests/pytorch checks (bfloat16 as float32)."""
     expected = np.load(path.with_suffix(".npz"))
-    tensors = checkpoint.read_tensors(path)
+    tensors = weights.read_tensors(path)
     assert list(tensors) == expected.files
     for name, tensor in tensors.items():
         assert tensor.dtype == expected[name].dtype

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minirecon.train import log_logistic_loss
 from strategies import flatten, slow_forward
 
 from minirecon import Layer, load_dataset, mlp, train
+from minirecon.training import log_logistic_loss
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_flow_and_gd_walk_the_same_path(data):
     assert flow["log_loss"][-1] < -3  # trained, not merely started
     assert 15 * flow["step"][-1] < gd["step"][-1] == 6000
     np.testing.assert_allclose(flow["norm"][-1], gd["norm"][-1], rtol=0.02)
-    margins = [data.y * mlp.forward(run.params, data.x.astype(np.float32))[0] for run in runs]
+    margins = [data.y * mlp.forward(run.params, data.x.astype(np.float32)).phi[:, 0] for run in runs]
     np.testing.assert_allclose(margins[0], margins[1], rtol=0.05)
     assert flow["min_margin"][-1] == pytest.approx(margins[0].min(), rel=1e-5)
 
@@ -95,11 +95,11 @@ def test_history(data):
     assert h["time"][-1] == pytest.approx(50)
     assert h["norm"].shape == h["alignment"].shape == (len(h["step"]), 2)
     assert h["norm"][-1, 1] == pytest.approx(np.linalg.norm(run.params[1].weight), rel=1e-5)
-    q = data.y * mlp.forward(run.params, data.x.astype(np.float32))[0]
+    q = data.y * mlp.forward(run.params, data.x.astype(np.float32)).phi[:, 0]
     assert h["log_loss"][-1] == pytest.approx(np.log(np.mean(np.log1p(np.exp(-q)))), abs=1e-4)
     assert h["median_margin"][-1] == pytest.approx(np.median(q), rel=1e-4)
     assert h["train_accuracy"][-1] == 1
-    right = mlp.forward(run.params, data.x_test.astype(np.float32))[0] * data.y_test > 0
+    right = mlp.forward(run.params, data.x_test.astype(np.float32)).phi[:, 0] * data.y_test > 0
     assert h["test_accuracy"][-1] == pytest.approx(right.mean())
     assert 0.6 < h["test_accuracy"][-1] < 1
 
@@ -109,9 +109,8 @@ def test_alignment_is_the_cosine_with_the_gradient(data):
     one = data._replace(x=data.x[:1, 200:220], y=data.y[:1], x_test=data.x_test[:0], y_test=data.y_test[:0])
     start = mlp.initialise(np.random.default_rng(0), 20, (6,), first_scale=0.3, dtype=float)
     run = train(one, params=start, target_time=1e-9, dtype=float)
-    _, inputs, _, gates = mlp.forward(start, one.x)
-    for layer, g, cosine in zip(start, mlp.weighted_gradient(start, inputs, gates, one.y), run.history["alignment"][0],
-                                strict=True):  # fmt: skip
+    gradient = mlp.weighted_gradient(start, mlp.forward(start, one.x), one.y[:, None])
+    for layer, g, cosine in zip(start, gradient, run.history["alignment"][0], strict=True):
         theta, direction = flatten([layer]), flatten([g])
         assert cosine == pytest.approx(theta @ direction / np.linalg.norm(theta) / np.linalg.norm(direction))
     assert np.isnan(run.history["test_accuracy"][0])  # no test set
@@ -137,7 +136,7 @@ def test_ctrl_c_keeps_what_is_there(data, interrupt):
     run = train(data, (10,), first_scale=0.1, record_every=7)
     assert run.interrupted
     assert run.history["step"].tolist() == [0, 7, 14, 21, 25]  # five of the thirty were for the test accuracy
-    q = data.y * mlp.forward(run.params, data.x.astype(np.float32))[0]
+    q = data.y * mlp.forward(run.params, data.x.astype(np.float32)).phi[:, 0]
     assert run.history["min_margin"][-1] == pytest.approx(q.min(), rel=1e-4)  # of the weights that are returned
     calls[:] = [None] * 29
     with pytest.raises(KeyboardInterrupt):  # nothing there yet

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.svm import SVC
 
 import minirecon as mr
-from minirecon import kkt, mlp, svm
+from minirecon import kkt, mlp
+from minirecon.experiments.svm import linear_network
 
 
 @st.composite
@@ -26,7 +27,7 @@ def separable(draw):
 @given(separable())
 def test_multipliers_agree_with_scikit_learn(problem):
     x, y = problem
-    w, b, lam = svm.hard_margin(x, y)
+    w, b, lam = kkt.hard_margin(x, y)
     theirs = SVC(kernel="linear", C=1e10, tol=1e-10).fit(x, y)
     dual = np.zeros(len(y))
     dual[theirs.support_] = np.abs(theirs.dual_coef_[0])
@@ -42,7 +43,7 @@ def test_multipliers_of_images_agree_with_scikit_learn(case, n):
     theirs = SVC(kernel="linear", C=1e10, tol=1e-10).fit(data.x, data.y)
     dual = np.zeros(n)
     dual[theirs.support_] = np.abs(theirs.dual_coef_[0])
-    np.testing.assert_allclose(svm.hard_margin(data.x, data.y)[2], dual, atol=1e-6)
+    np.testing.assert_allclose(kkt.hard_margin(data.x, data.y)[2], dual, atol=1e-6)
 
 
 @given(separable(), st.booleans(), st.floats(1e-3, 1e3))
@@ -50,7 +51,7 @@ def test_kkt_conditions(problem, bias, scale):
     x, y = problem
     if not bias:  # the samples as they are need not be separable through the origin
         x = np.column_stack([x, np.ones(len(x))])
-    w, b, lam = svm.hard_margin(scale * x, y, bias)
+    w, b, lam = kkt.hard_margin(scale * x, y, bias)
     q = y * (scale * x @ w + b)
     np.testing.assert_allclose(w, (lam * y) @ (scale * x), rtol=1e-7, atol=1e-7 * np.linalg.norm(w))  # stationarity
     assert q.min() >= 1 - 1e-6  # primal feasibility
@@ -66,7 +67,7 @@ def test_kkt_conditions(problem, bias, scale):
 def test_a_linear_classifier_is_a_network_of_one_layer():
     r"""kkt.py on Φ = ⟨w, x⟩ gives back the SVM: the same λ, no residual."""
     data = mr.load_dataset("mnist", 20)
-    w, _, lam = svm.hard_margin(data.x, data.y, bias=False)
+    w, _, lam = kkt.hard_margin(data.x, data.y, bias=False)
     report = mr.kkt_report((mr.Layer(w[None]),), data)
     np.testing.assert_allclose(report.lam, lam, atol=1e-7)
     assert report.residual["best"]["relative"] < 1e-12
@@ -77,9 +78,9 @@ def test_a_linear_classifier_is_a_network_of_one_layer():
 
 def test_a_linear_network_reveals_one_vector_and_a_relu_network_many():
     data = mr.load_dataset("mnist", 20)
-    first, second = svm.linear_network(data.x, data.y, np.random.default_rng(0))
+    first, second = linear_network(data.x, data.y, np.random.default_rng(0))
     product = (second.weight @ first.weight)[0]
-    w = svm.hard_margin(data.x, data.y, bias=False)[0]
+    w = kkt.hard_margin(data.x, data.y, bias=False)[0]
     assert product @ w / np.linalg.norm(product) / np.linalg.norm(w) > 0.99
     s = np.linalg.svd(first.weight, compute_uv=False)
     assert s[1] < 0.01 * s[0]  # rank one, but for the start
@@ -92,10 +93,10 @@ def test_a_linear_network_reveals_one_vector_and_a_relu_network_many():
 def test_errors_name_what_is_wrong():
     line = np.array([[0.0], [1.0], [2.0]])
     with pytest.raises(ValueError, match="no hyperplane separates the 3 samples"):
-        svm.hard_margin(line, np.array([1, -1, 1]))
+        kkt.hard_margin(line, np.array([1, -1, 1]))
     with pytest.raises(ValueError, match=r"no hyperplane separates the 2 samples"):
-        svm.hard_margin(np.ones((2, 3)), np.array([1, -1]))
+        kkt.hard_margin(np.ones((2, 3)), np.array([1, -1]))
     with pytest.raises(ValueError, match=r"log L is .* after 500 steps; expected -5.0, or separable samples"):
-        svm.linear_network(line, np.array([1, -1, 1]), np.random.default_rng(0), 3, -5.0, max_steps=500)
+        linear_network(line, np.array([1, -1, 1]), np.random.default_rng(0), 3, -5.0, max_steps=500)
     with pytest.raises(ValueError, match=r"labels \[0.0, 1.0\] of shape \(3,\); expected −1 or \+1"):
-        svm.hard_margin(line, np.array([0, 1, 1]))
+        kkt.hard_margin(line, np.array([0, 1, 1]))

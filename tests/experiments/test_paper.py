@@ -63,7 +63,7 @@ def test_fig4_reports_what_metrics_measures():
         n = data["n"][i]
         truth = load_dataset("mnist", n)
         params = train(truth, hidden, SEED, target_time=50.0, hidden_biases=biases).params
-        phi = mlp.forward(params, truth.x)[0]
+        phi = mlp.forward(params, truth.x).phi[:, 0]
         np.testing.assert_allclose(fig4.split(data, "phi")[i], phi, rtol=1e-4)
         rec = attack.reconstruct(params, min(2 * n, 10), seed=SEED, iterations=5)
         result = metrics.score(rec, truth)
@@ -96,7 +96,7 @@ def test_leak_trains_the_same_networks_further_and_attacks_them():
     trained = train(truth, [20, 20], SEED + 1, target_time=None, target_log_loss=levels[-1])
     assert data["log10_time"][0, 1, -1] == pytest.approx(np.log10(trained.history["time"][-1]), rel=1e-5)
     mean_lam = sum(np.sum(p.astype(float) ** 2) for p in trained.params[0]) / np.median(
-        truth.y * mlp.forward(trained.params, truth.x)[0]
+        truth.y * mlp.forward(trained.params, truth.x).phi[:, 0]
     )
     assert data["mean_lam"][0, 1, -1] == pytest.approx(mean_lam, rel=1e-4)
     for way, given in enumerate([{}, {"lam_min": 0.7 * mean_lam, "lam_max": 1.6 * mean_lam}]):

@@ -7,11 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from minirecon.candidates import load_candidates, save_candidates
-from minirecon.restarts import restarts
 from threadpoolctl import threadpool_limits
 
-from minirecon import CheckpointError, Layer, lbfgs, load, load_dataset, reconstruct, save, train
+from minirecon import CheckpointError, Layer, load, load_dataset, reconstruct, save, train
+from minirecon.attack import lbfgs
+from minirecon.attack.candidates import load_candidates, save_candidates
+from minirecon.attack.restarts import restarts
 
 OPTIONS = {"m": 8, "iterations": 30}
 
@@ -64,7 +65,8 @@ def test_other_options_reach_the_attack(params):
 def test_one_thread_a_run_from_the_start(weights):
     r"""In a fresh process, where SciPy and its BLAS are not there yet, and with two threads allowed."""
     code = (
-        "import sys; from minirecon import load, mlp, restarts; from threadpoolctl import threadpool_info\n"
+        "import sys; from minirecon import load, mlp; from minirecon.attack import restarts\n"
+        "from threadpoolctl import threadpool_info\n"
         "forward, seen = mlp.forward, set()\n"
         "def spy(*args):\n"
         "    seen.update(library['num_threads'] for library in threadpool_info())\n"
@@ -152,7 +154,7 @@ def test_a_killed_process_is_an_error(params, monkeypatch):
     def killed(*args):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr("minirecon.restarts._in_process", killed)
+    monkeypatch.setattr("minirecon.attack.restarts._in_process", killed)
     with pytest.raises(OSError, match="a process that ran an attack was killed"):
         restarts(params, runs=2, jobs=2, **OPTIONS)
 

@@ -9,12 +9,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from strategies import nearest_kink, problems, slow_forward, slow_gradient, slow_parameter_loss
 from tiny import SEED, saved
 
-from minirecon import attack, baselines, checkpoint, datasets, experiments, kkt, metrics
+from minirecon import attack, experiments, kkt, load, metrics, mlp
+from minirecon.attack import baselines
 from minirecon.experiments import colours, losses, membership, nonunique
+from minirecon.io import datasets
 
 
 def shipped(name):
-    return checkpoint.cast(checkpoint.load(datasets.data_file(name)), float)
+    return mlp.cast(load(datasets.data_file(name)), float)
 
 
 def test_baselines_report_what_metrics_measures():
@@ -200,7 +202,7 @@ def test_losses_are_measured_from_the_formulas(problem):
 
 def test_losses_of_both_attacks_on_the_way():
     data, truth, params = saved("losses"), datasets.load_dataset("mnist", 20), shipped("mnist-n20.pth")
-    weights = checkpoint.load(datasets.data_file("mnist-n20.pth"))
+    weights = load(datasets.data_file("mnist-n20.pth"))
     for name, iterations in (("sgd", 4), ("lbfgs", 3)):
         rec = attack.reconstruct(weights, 10, seed=SEED, optimizer=name, iterations=iterations)
         x, lam = rec.x.astype(float), rec.lam.astype(float)
