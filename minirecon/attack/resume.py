@@ -26,14 +26,8 @@ def identity(params, m, seed, optimizer, dtype, settings):
         seed = int(seed)
     else:
         seed = hashlib.sha256(repr(np.random.default_rng(seed).bit_generator.state).encode()).hexdigest()
-    return {
-        "weights": weights.hexdigest(),
-        "m": int(m),
-        "seed": seed,
-        "optimizer": optimizer,
-        "dtype": dtype,
-        **settings,
-    }
+    given = {"m": int(m), "seed": seed, "optimizer": optimizer, "dtype": dtype}
+    return {"weights": weights.hexdigest(), **given, **settings}
 
 
 def same(path, found, expected):

@@ -20,12 +20,10 @@ def main(argv=None):
     args = _parser().parse_args(argv)
     try:
         return args.run(args) or 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, NotImplementedError) as error:
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
-        print(f"minirecon {args.verb}: {reason}", file=sys.stderr)
-        return 2
-    except NotImplementedError as error:  # in a handout
-        print(f"minirecon {args.verb}: {error} is not written yet", file=sys.stderr)
+        unwritten = " is not written yet" if isinstance(error, NotImplementedError) else ""  # in a handout
+        print(f"minirecon {args.verb}: {reason}{unwritten}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minirecon {args.verb}: interrupted before there was a result", file=sys.stderr)
@@ -51,14 +49,18 @@ def _parser():
     cases = list(DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
-    count = {"type": int, "default": 20, "help": "training samples; the paper has 500 (default %(default)s)"}
+    def samples(sub, against=True):
+        if against:
+            sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
+        text = "training samples; the paper has 500 (default %(default)s)"
+        sub.add_argument("--n", type=int, default=20, help=text)
+
     sub = verb("train", verbs.run_train, "train a network and write its weights", "minirecon-out/train-CASE")
     sub.add_argument("case", help=CASES)
-    sub.add_argument("--n", **count)
+    samples(sub, against=False)
     sub.add_argument("--hidden", type=_widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
-    sub.add_argument(
-        "--method", choices=["flow", "gd"], default="flow", help="log-loss time (default), or the paper's steps of 0.01"
-    )
+    text = "log-loss time (default), or the paper's steps of 0.01"
+    sub.add_argument("--method", choices=["flow", "gd"], default="flow", help=text)
     sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at, or inf (default %(default)g)")
     sub.add_argument("--log-loss", type=float, help="log L to stop at (default: none)")
     sub.add_argument("--first-scale", type=float, default=1e-4, help="of layer 1's initial weights (%(default)g)")
@@ -70,19 +72,13 @@ def _parser():
     )
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
-    sub.add_argument(
-        "--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help="L-BFGS (default), or the authors' SGD"
-    )
+    text = "L-BFGS (default), or the authors' SGD"
+    sub.add_argument("--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help=text)
     default = "default {iterations}".format(**SETTINGS["lbfgs"]) + ", for sgd {iterations}".format(**SETTINGS["sgd"])
     sub.add_argument("--iterations", type=int, help=default)
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")
-    sub.add_argument(
-        "--set",
-        type=_setting,
-        action="append",
-        metavar="NAME=NUMBER",
-        help="another setting, as in alpha=50; may be repeated (default: those that the run prints first)",
-    )
+    text = "another setting, as in alpha=50; may be repeated (default: those that the run prints first)"
+    sub.add_argument("--set", type=_setting, action="append", metavar="NAME=NUMBER", help=text)
     sub.add_argument("--runs", type=int, default=1, help="how many, from different starts (default %(default)s)")
     sub.add_argument("--jobs", type=int, help="runs at a time on this machine (default: one on each core)")
     sub.add_argument("--scheduler", metavar="TCP", help="address of a Dask cluster for the runs: tcp://host:port")
@@ -90,18 +86,15 @@ def _parser():
 
     sub = verb("score", verbs.run_score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
-    sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
-    sub.add_argument("--n", **count)
+    samples(sub)
 
     sub = verb("kkt", verbs.run_kkt, "check the KKT conditions at the true training set", "minirecon-out/kkt-NAME")
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
-    sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
-    sub.add_argument("--n", **count)
+    samples(sub)
 
     sub = verb("figure", figure.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
-    sub.add_argument(
-        "name", metavar="NAME", choices=[*experiments.NAMES, "all"], help=", ".join([*experiments.NAMES, "all"])
-    )
+    names = [*experiments.NAMES, "all"]
+    sub.add_argument("name", metavar="NAME", choices=names, help=", ".join(names))
     sub.add_argument("--quick", action="store_true", help="a smaller version, in under two minutes")
 
     sub = verb("convert", verbs.convert, "write weights in another format")

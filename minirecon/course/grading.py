@@ -16,7 +16,7 @@ from pathlib import Path
 from ..io.files import atomic
 from ..io.progress import progress_line
 from .examiner import Verdict, end, examine
-from .handout import check_solved, definition, load_tasks
+from .handout import check_solved, definition, load_tasks, write_files
 
 LARGEST = 2**20  # bytes of a module that is worth reading
 # What a solution has no business with: the tests' tools, and the caller's variables.
@@ -96,10 +96,8 @@ def _bound(statement):
         return {node.id: statement for node in ast.walk(statement) if isinstance(getattr(node, "ctx", None), ast.Store)}
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         more = {"module": statement.module, "level": statement.level} if isinstance(statement, ast.ImportFrom) else {}
-        return {
-            alias.asname or alias.name.split(".")[0]: type(statement)(names=[alias], **more)
-            for alias in statement.names
-        }
+        alone = {each: type(statement)(names=[each], **more) for each in statement.names}
+        return {each.asname or each.name.split(".")[0]: one for each, one in alone.items()}
     return {}
 
 
@@ -141,9 +139,8 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False):
     for file in (*names, "pyproject.toml", "tests/conftest.py", "tests/strategies.py"):
         files[Path(file)] = (root / file).read_bytes()
     own = {task: ast.unparse(ast.parse(files[Path("minirecon", task.path)])) for task in chosen}
-    entries = {
-        name: {task: _read(folder, task, own[task]) for task in chosen} for name, folder in _submissions(path).items()
-    }
+    folders = _submissions(path).items()
+    entries = {name: {task: _read(folder, task, own[task]) for task in chosen} for name, folder in folders}
     done = _run([(task, own[task], None) for task in chosen], files, seconds, jobs, progress)
     for task in chosen:
         if not (verdict := done[task, own[task]]).passed:
@@ -156,9 +153,8 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False):
         rows = {}
         for task, (text, reason) in entry.items():
             verdict = done[task, text] if text else Verdict(False, reason)
-            points = task.points if verdict.passed else 0
-            rows[task.id] = {"function": task.function, "points": points, "of": task.points}
-            rows[task.id] |= {"reason": verdict.reason, "failed": verdict.failed}
+            row = {"function": task.function, "points": task.points * verdict.passed, "of": task.points}
+            rows[task.id] = {**row, "reason": verdict.reason, "failed": verdict.failed}
         grades[name] = {"points": sum(row["points"] for row in rows.values()), "tasks": rows}
     return {"reference": str(root), "of": sum(task.points for task in chosen), "submissions": grades}
 
@@ -191,9 +187,7 @@ def _run(todo, files, seconds, jobs, progress):
 
     def one(task, text, expected):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            for path, content in {**files, Path("minirecon", task.path): text.encode()}.items():
-                (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
-                (Path(folder) / path).write_bytes(content)
+            write_files(Path(folder), {**files, Path("minirecon", task.path): text.encode()})
             return task, text, examine(folder, task.tests, seconds, "grading", expected, running)
 
     try:

@@ -187,14 +187,19 @@ def _contents(root, tasks):
     return sorted(paths | tests | {Path(name) for name in more})
 
 
+def write_files(folder, files):
+    r"""Write `files`, a dict path: bytes, into a folder."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
 def _write(out, files):
     r"""All files, or none: into a folder beside `out`, which then gets its name."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        for path, content in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
+        write_files(folder, files)
         folder.chmod(0o755)
         folder.rename(out)
     except BaseException:

@@ -131,28 +131,15 @@ def rank_correlation(a, b):
 
 def caption(data):
     r"""What the figure shows."""
-    panels = numbers(data)["panels"]
-    table = captions.table(
-        ["n", "net", "SSIM (paper)", "nulls", "NCC", "nulls", "ρ SSIM", "ρ NCC"],
-        [
-            [
-                panel["n"],
-                panel["net"],
-                f"{panel['best_ssim']:.2f}" + (f" ({best})" if (best := panel["published_best_ssim"]) else ""),
-                f"{panel['best_ssim_unseen']:.2f}, {panel['best_ssim_other']:.2f}",
-                f"{panel['median_ncc']:.2f}",
-                f"{panel['median_ncc_unseen']:.2f}, {panel['median_ncc_other']:.2f}",
-                f"{panel['rank_correlation_output_ssim']:.2f}",
-                f"{panel['rank_correlation_output_ncc']:.2f}",
-            ]
-            for panel in panels
-        ],
-    )
+    panels, rows = numbers(data)["panels"], []
+    for panel in panels:
+        best = panel["published_best_ssim"]
+        rows.append(captions.text("fig4-row", paper=f" ({best})" if best else "", **panel))
     return captions.text(
         "fig4",
         case=data["case"],
         margin=PUBLISHED_MARGIN,
-        table=table,
+        rows="\n".join(rows),
         outputs="; ".join(f"{p['median_output_of_top10']:.1f} of {p['median_output']:.1f}" for p in panels),
         near=sum(panel["rank_correlation_output_ssim"] < 0 for panel in panels),
         count=len(panels),

@@ -134,10 +134,9 @@ def draw(data):
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.9, 1))
     pictures = data["pictures"].reshape(count, len(ROWS), -1) / 255
     rows = {label: pictures[:, place] for place, label in enumerate(ROWS)}
-    titles = {
-        label: [f"NCC {ncc:.2f}, Φ {phi:.1f}".replace("-", "−") for ncc, phi in zip(*pair, strict=True)]
-        for label, *pair in zip(ROWS, data["ncc"].T, data["phi"].T, strict=True)
-    }
+    words = [f"NCC {ncc:.2f}, Φ {phi:.1f}" for ncc, phi in zip(data["ncc"].flat, data["phi"].flat, strict=True)]
+    words = np.char.replace(words, "-", "−").reshape(data["ncc"].shape)
+    titles = {label: words[:, place] for place, label in enumerate(ROWS)}
     image_rows(upper, rows, tuple(data["shape"]), titles)
     change = np.abs(data["measured"] - data["measured"][:, :, :1])
     change[..., 0] /= data["norm"]

@@ -107,12 +107,11 @@ def _npz(path, n):
     if len(classes) != 2:
         raise ValueError(f"{path}: labels hold {len(classes)} class(es), {_brief(classes)}; expected 2")
     images = arrays["images"]
-    test_images = arrays.get("test_images", images[:0])
-    test_labels = arrays.get("test_labels", labels[:0])
+    test_images, test_labels = arrays.get("test_images", images[:0]), arrays.get("test_labels", labels[:0])
     if not np.isin(test_labels, classes).all():
         raise ValueError(f"{path}: test_labels hold {_brief(np.unique(test_labels))}; expected {_brief(classes)}")
-    y, y_test = (np.where(part == classes[1], 1.0, -1.0) for part in (labels, test_labels))
-    return _build(str(path), n, tuple(str(c) for c in classes), images, y, test_images, y_test)
+    kind = tuple(str(c) for c in classes), classes[1:]
+    return _two_classes(str(path), n, kind, images, labels, test_images, test_labels)
 
 
 def _brief(values):

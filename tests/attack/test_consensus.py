@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minirecon import Reconstruction, metrics
-from minirecon.attack.consensus import SUPPORT, consensus, evaluate, save_consensus, table
+from minirecon.attack.consensus import SUPPORT, consensus, evaluate, save_consensus
+from minirecon.cli import tables
 from minirecon.experiments.drawing import images
 
 RNG = np.random.default_rng(0)
@@ -72,7 +73,7 @@ def test_evaluate(rec):
     assert [row["recall"] for row in rows] == [1, 1 / 2, 1 / 2, 1 / 4, 1 / 4]
     null = evaluate(consensus(rec._replace(x=rec.start)), data)
     assert null[-1] == {"support": 1, "candidates": 0, "right": 0, "found": 0, "precision": None, "recall": 0}
-    lines = table(rows, null).splitlines()
+    lines = tables.consensus(rows, null).splitlines()
     assert lines[2].split() == ["any", "8", "0.38", "1.00", "12", "0.00", "0.00"]
     assert lines[-1].split() == ["100%", "1", "1.00", "0.25", "0", "–", "0.00"]
     assert len({len(line) for line in lines[1:]}) == 1

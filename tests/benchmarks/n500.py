@@ -20,6 +20,7 @@ from demos import next_images
 import minirecon as mr
 from minirecon import attack, metrics, mlp
 from minirecon.attack import consensus, restarts
+from minirecon.cli import tables
 
 CASES = ("mnist", "cifar10")
 STD = 0.25  # of the images themselves
@@ -79,7 +80,7 @@ def large(out, case, kind, runs, options, quick):
     gamma(out, f"{case}, {kind}", params, data, rec)
     if runs > 1:
         rows = [consensus.evaluate(consensus.consensus(rec._replace(x=x)), data) for x in (rec.x, rec.start)]
-        line(out, f"{case}, {kind}: what the runs agree on", "\n" + consensus.table(*rows))
+        line(out, f"{case}, {kind}: what the runs agree on", "\n" + tables.consensus(*rows))
 
 
 def gamma(out, name, params, data, rec):

@@ -11,6 +11,7 @@ from tiny import SEED, saved
 
 from minirecon import attack, experiments, kkt, load, metrics, mlp
 from minirecon.attack import baselines
+from minirecon.attack.candidates import merge_pair
 from minirecon.experiments import colours, losses, membership, nonunique
 from minirecon.io import datasets
 
@@ -104,7 +105,7 @@ def test_splitting_within_a_pattern_leaves_the_parameter_loss_where_it_was(probl
     size = sum(np.sum(p**2) for layer in params for p in layer if p is not None)
     size += sum(np.sum((c * slow_gradient(params, z)) ** 2) for z, c in zip(x, lam, strict=True))
     assert abs(after - before) <= 1e-12 * max(size, 1)
-    back, whole = nonunique.merge(halves, shares, i, len(x))
+    back, whole = merge_pair(halves, shares, i, len(x))
     np.testing.assert_allclose(back, x, atol=1e-12)
     np.testing.assert_allclose(whole, lam, atol=1e-12)
     assert len(shares) == len(lam) + 1
