@@ -3,7 +3,7 @@ r"""What the documents quote: code, printed output and measured numbers, written
 A page may hold three kinds of quotes, all of them invisible as such on GitHub:
 
     ```py mlp.backward                   the source of minirecon/mlp.py: function, class, constant or function
-    ```                                  within a function (train.train.state); docstrings are left out
+    ```                                  within a function (training.train.state); docstrings are left out
 
     ```text output                       what the ```python block before it prints; the blocks of a page are
     ```                                  run in order, in one namespace and an empty folder
@@ -49,7 +49,8 @@ def source(name):
     """
     parts, node = name.split("."), None
     for cut in range(len(parts) - 1, 0, -1):  # experiments.fig2.run is in experiments/fig2.py
-        path = ROOT.joinpath("minirecon", *parts[:cut]).with_suffix(".py")
+        place = ROOT.joinpath("minirecon", *parts[:cut])
+        path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         if path.is_file():
             break
     else:

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import minirecon as mr
-from minirecon import cli, datasets, metrics, mlp
+from minirecon import cli, metrics, mlp
+from minirecon.io import datasets
 
 ATTACK = {"span": 20, "iterations": 300}  # as in the demo of MNIST, without the refinement
 SEEDS = (0, 1, 2)

@@ -115,7 +115,7 @@ def margins(params, x, y, scalar=mlp.margin):
     return scalar(mlp.forward(params, x).phi, y)[0]
 
 
-def tangent_kernel(params, x, other=None, layers=None):
+def tangent_kernel(params, x, other=None, layers=None, y=None, scalar=mlp.output):
     r"""The Gram matrix of the gradients, Kᵢⱼ = ⟨∇_θ Φ(θ; xᵢ), ∇_θ Φ(θ; xⱼ)⟩, without forming a gradient.
 
     The gradient of a weight matrix is an outer product, so that with d and a as in `mlp.backward`
@@ -127,6 +127,7 @@ def tangent_kernel(params, x, other=None, layers=None):
     params : tuple of Layer with one output
     x : (n, d);  other : (p, d) or None for x again
     layers : numbers of the layers to sum over, 1 to L; None for all
+    y, scalar : labels, and the s(Φ, y) whose gradients are taken; by default Φ itself, which needs no labels
 
     Returns
     -------
@@ -134,8 +135,15 @@ def tangent_kernel(params, x, other=None, layers=None):
 
     Source: Jacot, Gabriel and Hongler 2018; the form for a multilayer perceptron was derived for this project.
     """
-    one = _each(params, x, None, mlp.output)
-    return _gram(params, one, one if other is None else _each(params, other, None, mlp.output), layers)
+    net, signals = _each(params, x, y, scalar)
+    net_other, signals_other = (net, signals) if other is None else _each(params, other, y, scalar)
+    kernel = np.zeros((len(net.phi), len(net_other.phi)))
+    every = zip(params, net.inputs, net_other.inputs, signals, signals_other, strict=True)
+    for number, (layer, a, b, d, e) in enumerate(every, start=1):
+        if layers is None or number in layers:
+            has_bias = layer.bias is not None
+            kernel += (d @ e.T) * (a @ b.T + has_bias)  # (n, p)
+    return kernel
 
 
 def dual(params, x, y, layers=None, scalar=mlp.margin):
@@ -146,10 +154,10 @@ def dual(params, x, y, layers=None, scalar=mlp.margin):
     In the paper s = yΦ, so that Qᵢⱼ = yᵢyⱼKᵢⱼ. For a homogeneous network and all layers hᵢ = L s(xᵢ), by Euler; in
     general hᵢ = Σ_l ⟨dᵢˡ, zᵢˡ⟩ with the signals d of s. Derived for this project from the stationarity condition.
     """
-    net, signals = each = _each(params, x, y, scalar)
+    net, signals = _each(params, x, y, scalar)
     parts = enumerate(zip(net.z, signals, strict=True), start=1)
     h = sum(np.sum(d * z, axis=1) for number, (z, d) in parts if layers is None or number in layers)
-    return _gram(params, each, each, layers), h
+    return tangent_kernel(params, x, None, layers, y, scalar), h
 
 
 def multipliers(params, x, y, layers=None, scalar=mlp.margin):
@@ -222,17 +230,6 @@ def _each(params, x, y, scalar):
     r"""The forward pass of samples, and the signals of each one's s itself, c = 1."""
     net = mlp.forward(params, _fits(params, x))
     return net, mlp.backward(params, net.gates, scalar(net.phi, y)[1])
-
-
-def _gram(params, one, other, layers):
-    r"""⟨∇s(xᵢ), ∇s(xⱼ)⟩ (n, p) of two of `_each`, summed over `layers`."""
-    kernel = 0
-    every = zip(one[0].inputs, other[0].inputs, one[1], other[1], strict=True)
-    for number, (a, b, d, e) in enumerate(every, start=1):
-        if layers is None or number in layers:
-            has_bias = params[number - 1].bias is not None
-            kernel = kernel + (d @ e.T) * (a @ b.T + has_bias)  # (n, p)
-    return kernel
 
 
 def _fits(params, x):

@@ -78,7 +78,7 @@ def terms(problem, u, t):
     settings, (first, *upper) = problem.settings, problem.targets
     net = mlp.forward(problem.layers, u, settings["alpha"])
     _, slope = problem.scalar(net.phi, problem.y)
-    coeff = (multipliers(problem, t) / len(u))[:, None] * slope  # (m, K)
+    coeff = (multipliers(problem, t) / len(u))[:, None] * slope
     signal, *signals = mlp.backward(problem.layers, net.gates, coeff)
     rest = zip(upper, net.inputs[1:], signals, net.z[1:], strict=True)
     return {
