@@ -19,6 +19,7 @@ import numpy as onp  # the plain one, where nothing is differentiated
 from .. import losses, mlp
 from ..mlp import Layer
 from . import minimise
+from .candidates import merge_pair
 
 SPREAD = 0.15  # relative error of the KKT value where a unit is on, measured on trained networks
 WIDEN = (30, 10, 3, 1.5)  # the likelihood's width at the start of layer 1 goes down in these steps
@@ -30,19 +31,14 @@ FACTOR = 10.0  # λ stays within this factor of its median, lest samples die
 def merge(x, lam, n):
     r"""Merge candidates until n are left: x (n, d), lam (n,), from x (m, d), lam (m,) of one label.
 
-    Two candidates with one activation pattern and weights λ₁, λ₂ do the same as one, (λ₁x₁ + λ₂x₂)/(λ₁ + λ₂) with
-    λ₁ + λ₂. Ward's rule picks the pair with the smallest λ₁λ₂/(λ₁ + λ₂) ‖x₁ − x₂‖², what the merger adds to the
-    weighted scatter within the groups.
+    Two candidates with one activation pattern do the same as one (`merge_pair`). Ward's rule picks the pair with the
+    smallest λ₁λ₂/(λ₁ + λ₂) ‖x₁ − x₂‖², what the merger adds to the weighted scatter within the groups.
     """
-    x, lam = x.copy(), lam.copy()
     while len(x) > n:
         square = np.sum(x**2, axis=1)
         cost = np.maximum(square[:, None] - 2 * x @ x.T + square, 0) * lam[:, None] * lam / (lam[:, None] + lam)
         onp.fill_diagonal(cost, onp.inf)
-        i, j = onp.unravel_index(cost.argmin(), cost.shape)
-        x[i] = (lam[i] * x[i] + lam[j] * x[j]) / (lam[i] + lam[j])
-        lam[i] += lam[j]
-        x, lam = onp.delete(x, j, axis=0), onp.delete(lam, j)
+        x, lam = merge_pair(x, lam, *onp.unravel_index(cost.argmin(), cost.shape))
     return x, lam
 
 
