@@ -2,15 +2,15 @@ r"""The paper's figures, and what else in it can be measured, each from one comm
 
 A figure is a module of its name, which has
 
-    PRESET   its settings, a dict
-    QUICK    what `--quick` changes in them, for a version in under two minutes
-    run(seed, progress, **settings) -> dict of arrays, which become NAME.npz
+    run(seed, progress, **settings) -> dict of arrays, which become NAME.npz; its defaults are the figure's settings
+    QUICK    what `--quick` changes in them, a dict, for a version in under two minutes
     draw(data) -> matplotlib Figure of these arrays
     numbers(data) -> dict of what was measured, for NAME.json
     caption(data) -> Markdown: what is to be seen, what was measured, where it differs from the paper and why
 """
 
 import importlib
+import inspect
 
 import numpy as np
 
@@ -31,7 +31,8 @@ def load(name):
 def settings(name, quick=False):
     r"""The settings of a figure: a new dict."""
     module = load(name)
-    return {**module.PRESET, **(module.QUICK if quick else {})}
+    defaults = {key: each.default for key, each in inspect.signature(module.run).parameters.items()}
+    return {key: defaults[key] for key in list(defaults)[2:]} | (module.QUICK if quick else {})
 
 
 def shipped(file, case, n):

@@ -11,17 +11,6 @@ from . import attacked, pixels, shipped, whole
 from .drawing import captions
 from .drawing.images import image_rows, parts
 
-PRESET = {
-    "cases": ["mnist", "cifar10"],  # their nets CASE-n20.pth
-    "n": 20,
-    "m": 60,
-    "span": 20,
-    "samples": 20,
-    "iterations": 300,
-    "inversion_iterations": 150,
-    "inversion_start": 0.1,
-    "large": "mnist",  # its net CASE-n500.pth: first-layer weights alone
-}
 QUICK = {"iterations": 100, "inversion_iterations": 50}
 METHODS = {
     "attack": "the attack",
@@ -36,8 +25,13 @@ LARGE = 500
 PUBLISHED = {"top10": 0.121, "best": 0.187, "rank30": 0.068}  # MNIST, n = 500, from the authors' notebooks' images
 
 
-def run(seed, progress, cases, n, m, span, samples, iterations, inversion_iterations, inversion_start, large):
-    r"""Attack, invert and read the first layer of each net; from the scoring on, the training set is used.
+def run(
+    seed, progress, cases=("mnist", "cifar10"), n=20, m=60, span=20, samples=20, iterations=300,
+    inversion_iterations=150, inversion_start=0.1, large="mnist",
+):  # fmt: skip
+    r"""Attack, invert and read the first layer of each net CASE-n20.pth; of LARGE-n500.pth the first layer alone.
+
+    From the scoring on, the training set is used.
 
     Returns a dict, for each case: NCC and SSIM of every training image for each of `METHODS`, (6, n); the number of
     candidates of each; and the first images of each label with what each method has for them, uint8.

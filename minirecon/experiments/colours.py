@@ -11,8 +11,6 @@ from . import attacked, pixels, shipped, untrained
 from .drawing import captions
 from .drawing.images import BLACK, BLUE, GREEN, ORANGE, blank, show
 
-PRESET = {"weights": "colours-n20.pth", "n": 20, "m": 100, "iterations": 600, "alpha": 500.0, "upper_weight": 1.0,
-          "seeds": 3}  # fmt: skip
 QUICK = {"iterations": 300, "seeds": 1}
 ROWS = {
     "trained": "trained network",
@@ -26,7 +24,7 @@ ROWS = {
 LINES = {"trained": (BLUE, "-"), "untrained_up": (ORANGE, "--"), "start_up": (BLACK, ":"), "unseen": (GREEN, "-.")}
 
 
-def run(seed, progress, weights, n, m, iterations, alpha, upper_weight, seeds):
+def run(seed, progress, weights="colours-n20.pth", n=20, m=100, iterations=600, alpha=500.0, upper_weight=1.0, seeds=3):
     r"""Attack the trained network and untrained ones, from `seeds` starts. Scoring uses the true training set.
 
     Returns a dict: `colours_NAME` (m, 3), uint8, of the first start, `labels_NAME`, and `distance_NAME` (seeds, m) of

@@ -10,18 +10,6 @@ from . import attacked, shipped, untrained
 from .drawing import captions, curves
 from .drawing.images import BLACK, BLUE, ORANGE
 
-PRESET = {
-    "weights": "circle-n20.pth",
-    "n": 20,
-    "m": 100,
-    "iterations": 600,
-    "start_scale": 0.7,
-    "lam_min": 0.01,
-    "small": 0.1,
-    "feasible": 0.6,
-    "apart": 0.1,
-    "seeds": 5,
-}
 QUICK = {"iterations": 300, "seeds": 1}
 NEAR, FAR = 0.1, 0.2  # a point is found within the one; a candidate is wrong beyond the other
 STEPS = ("start", "result", "small λ removed", "small margins removed", "duplicates removed")
@@ -45,7 +33,10 @@ def sort_out(x, lam, y, margin, small, feasible, apart):
     return np.array([*left, single])
 
 
-def run(seed, progress, weights, n, m, iterations, start_scale, lam_min, small, feasible, apart, seeds):
+def run(
+    seed, progress, weights="circle-n20.pth", n=20, m=100, iterations=600, start_scale=0.7, lam_min=0.01,
+    small=0.1, feasible=0.6, apart=0.1, seeds=5,
+):  # fmt: skip
     r"""Attack the trained circle net and an untrained one, from `seeds` starts. Counting uses the true points.
 
     Returns a dict: the training set, Φ on a grid, the candidates of the first start with `left` (3, m), and `counts`

@@ -13,14 +13,6 @@ from . import attacked, pixels, whole
 from .drawing import captions
 from .drawing.images import MOST_PAIRS, pairs, parts
 
-PRESET = {
-    "cases": ["mnist", "cifar10"],
-    "n": 500,
-    "hidden": [1000, 1000],
-    "target_time": 1e4,
-    "m": 1000,
-    "iterations": 400,
-}
 QUICK = {"n": 100, "m": 200, "iterations": 150}
 # arXiv 2206.07758, two runs of 50 000 iterations pooled: measured from the images in the authors' notebooks
 PUBLISHED = {
@@ -36,7 +28,9 @@ ROWS = {
 }
 
 
-def run(seed, progress, cases, n, hidden, target_time, m, iterations):
+def run(
+    seed, progress, cases=("mnist", "cifar10"), n=500, hidden=(1000, 1000), target_time=1e4, m=1000, iterations=400
+):
     r"""Train a network on each case and attack it once. From the scoring on, the training set is used.
 
     Returns a dict, for each case: SSIM and NCC of all training images for each of `ROWS`, best SSIM first, (7, n)

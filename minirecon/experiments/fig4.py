@@ -12,16 +12,6 @@ from . import attacked, fig3, whole
 from .drawing import captions, curves
 from .drawing.images import BLACK, BLUE, GREEN, ORANGE, SKY
 
-PRESET = {
-    "case": "cifar10",
-    "sizes": [50, 100, 500, 1000],
-    "hidden": [1000, 1000],
-    "n": 100,
-    "architectures": [[100, 100], [1000, 500, 100], [1000, 500, 100, 50]],
-    "target_time": 1e4,
-    "most": 1000,
-    "iterations": 300,
-}
 QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 100]], "iterations": 100}
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones
 PUBLISHED = {50: 0.95, 100: 0.84, 500: 0.71, 1000: 0.59}
@@ -29,7 +19,11 @@ PUBLISHED_MARGIN = 10, 13
 COLUMNS = ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")
 
 
-def run(seed, progress, case, sizes, hidden, n, architectures, target_time, most, iterations):
+def run(
+    seed, progress, case="cifar10", sizes=(50, 100, 500, 1000), hidden=(1000, 1000),
+    n=100, architectures=((100, 100), (1000, 500, 100), (1000, 500, 100, 50)),
+    target_time=1e4, most=1000, iterations=300,
+):  # fmt: skip
     r"""Train and attack: `hidden` for each of `sizes`; at `n` each of `architectures`, and `hidden` with all biases.
 
     An attack has twice as many candidates as there are samples, at most `most`. Returns a dict with `names` and `n`

@@ -12,16 +12,16 @@ from . import attacked, whole
 from .drawing import captions, curves
 from .drawing.images import BLACK, GREEN
 
-PRESET = {
-    "cases": ["mnist", "cifar10"], "n": 20, "hidden": [1000, 1000], "levels": [-2.0, -5.0, -15.0, -40.0, -100.0],
-    "nets": 3, "attacks": 2, "m": 40, "iterations": 300}  # fmt: skip
 QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks": 1}
 WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
 RANGE = 0.7, 1.6  # of the "moved" attack, times the mean λ: the default range on the paper's networks, about
 KEYS = ("ncc", "ssim", "over", "start_ncc", "start_ssim", "unseen_ncc", "unseen_ssim")
 
 
-def run(seed, progress, cases, n, hidden, levels, nets, attacks, m, iterations):
+def run(
+    seed, progress, cases=("mnist", "cifar10"), n=20, hidden=(1000, 1000), levels=(-2.0, -5.0, -15.0, -40.0, -100.0),
+    nets=3, attacks=2, m=40, iterations=300,
+):  # fmt: skip
     r"""Train `nets` networks a case to each log L of `levels`, the same ones further, and attack each in two ways.
 
     "fixed" is the attack with its defaults, and not told n; it is made with `attacks` seeds. λ shrinks as the network

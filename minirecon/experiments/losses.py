@@ -11,13 +11,6 @@ from .. import attack, kkt, losses, metrics, mlp
 from . import attacked, shipped
 from .drawing import captions, curves
 
-PRESET = {
-    "case": "mnist",  # its net CASE-n20.pth
-    "n": 20,
-    "m": 60,
-    "sgd": [1, 3, 10, 30, 100, 300, 1000, 3000],
-    "lbfgs": [1, 3, 10, 30, 100, 300, 1000],
-}
 QUICK = {"sgd": [1, 10, 100, 300], "lbfgs": [1, 10, 30, 100]}
 NAMES = {"sgd": "authors' gradient descent", "lbfgs": "our L-BFGS"}
 LAM_MIN = attack.SETTINGS["sgd"]["lam_min"]
@@ -36,8 +29,11 @@ def measure(params, x, lam, y):
     return np.array([*shares, losses.range_loss(x), losses.lambda_loss(lam, LAM_MIN), margin])
 
 
-def run(seed, progress, case, n, m, sgd, lbfgs):
-    r"""Attack one network in both ways, anew for each number of iterations: a shorter run is the start of a longer one.
+def run(
+    seed, progress, case="mnist", n=20, m=60,
+    sgd=(1, 3, 10, 30, 100, 300, 1000, 3000), lbfgs=(1, 3, 10, 30, 100, 300, 1000),
+):  # fmt: skip
+    r"""Attack CASE-n20.pth in both ways, anew for each number of iterations: a shorter run begins as a longer one.
 
     Returns a dict, for both: `iterations_NAME`, `measured_NAME` (runs, L + 4), the last the median NCC with the true
     images, `seconds_NAME` of processor time; and `truth` (L + 3,), the same of the training images with their best λ.

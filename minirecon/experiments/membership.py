@@ -14,7 +14,6 @@ from .drawing import captions
 from .drawing.curves import LINES, panels
 from .drawing.images import BLUE, ORANGE
 
-PRESET = {"cases": ["mnist", "cifar10", "mnist"], "sizes": [20, 20, 500], "draws": 5}  # their nets CASE-nSIZE.pth
 QUICK = {"draws": 1}
 SCORES = {
     "lam": "λ, all layers",
@@ -59,8 +58,10 @@ def pool(data, rng):
     return x, y, np.arange(len(y)) < n
 
 
-def run(seed, progress, cases, sizes, draws):
+def run(seed, progress, cases=("mnist", "cifar10", "mnist"), sizes=(20, 20, 500), draws=5):
     r"""λ by NNLS on pools of training and unseen images, labels given, `draws` times with other unseen images.
+
+    The nets are CASE-nSIZE.pth.
 
     Returns a dict, for each net i: `scores_i` (draws, 5, 2n), in the order of `SCORES`, and `member_i` (2n,).
     """

@@ -13,7 +13,6 @@ from .drawing import captions
 from .drawing.curves import LINES
 from .drawing.images import blank, image_rows
 
-PRESET = {"weights": "mnist-n20.pth", "case": "mnist", "n": 20, "count": 5, "largest": 3.0, "points": 61}
 QUICK = {"points": 16}
 SHOWN = 1.0  # the size of the split that is drawn
 WAYS = {"pattern": "within the activation pattern", "straight": "straight to the unseen image"}
@@ -81,7 +80,7 @@ def measure(params, x, lam, y):
     return np.array([total, losses.range_loss(x), losses.margin_loss(mlp.forward(params, x).phi, y)])
 
 
-def run(seed, progress, weights, case, n, count, largest, points):
+def run(seed, progress, weights="mnist-n20.pth", case="mnist", n=20, count=5, largest=3.0, points=61):
     r"""Split the training images with the largest λ, one at a time, towards unseen images of their label.
 
     In two ways: v straight to the unseen image, and what of it leaves the activation pattern as it is up to size 1.

@@ -14,12 +14,11 @@ from .drawing import captions
 from .drawing.curves import MARKED, panels
 from .drawing.images import BLACK, BLUE, ORANGE, show
 
-PRESET = {"case": "mnist", "n": 20, "width": 100, "log_losses": (-1.0, -2.0, -5.0, -10.0, -20.0, -40.0, -80.0)}
 QUICK = {"log_losses": (-1.0, -5.0, -20.0)}
 RELU_ROWS = 5
 
 
-def run(seed, progress, case, n, width, log_losses):
+def run(seed, progress, case="mnist", n=20, width=100, log_losses=(-1.0, -2.0, -5.0, -10.0, -20.0, -40.0, -80.0)):
     r"""Solve the SVM, train a linear network ever further and a ReLU network. All on the true training set.
 
     Returns a dict: λ of the SVM; of the linear network the cosine of W²W¹ with w for each log L, and σ(−q) scaled to

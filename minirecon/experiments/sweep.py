@@ -10,17 +10,15 @@ from ..io.progress import progress_line
 from . import attacked, shipped
 from .drawing import captions, curves, images
 
-PRESET = {
-    "case": "mnist", "weights": "mnist-n20.pth", "n": 20, "m": 40,
-    "rates": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
-    "sgd_alphas": (15.0, 150.0, 1500.0), "sgd_iterations": 1000,
-    "lbfgs_alphas": (5.0, 15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0), "lbfgs_iterations": 300,
-}  # fmt: skip
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
 SCORES = {"ncc": "median NCC", "top10": "SSIM, mean of the ten best"}
 
 
-def run(seed, progress, case, weights, n, m, rates, sgd_alphas, sgd_iterations, lbfgs_alphas, lbfgs_iterations):
+def run(
+    seed, progress, case="mnist", weights="mnist-n20.pth", n=20, m=40,
+    rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0), sgd_alphas=(15.0, 150.0, 1500.0), sgd_iterations=1000,
+    lbfgs_alphas=(5.0, 15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0), lbfgs_iterations=300,
+):  # fmt: skip
     r"""Attack the shipped network with each setting, from the same start, and score against the true training set.
 
     Returns a dict: `sgd` (rates, alphas, 2) and `lbfgs` (alphas, 2), of each attack the median NCC and the mean SSIM of

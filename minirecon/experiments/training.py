@@ -7,12 +7,11 @@ from ..training import LEARNING_RATE, train
 from . import whole
 from .drawing import captions, curves
 
-PRESET = {"case": "mnist", "n": 20, "target_time": 1e6, "gd_steps": 20_000}
 QUICK = {"target_time": 1e4, "gd_steps": 2_000}
 WAYS = ("flow", "gd")
 
 
-def run(seed, progress, case, n, target_time, gd_steps):
+def run(seed, progress, case="mnist", n=20, target_time=1e6, gd_steps=20_000):
     r"""Train the paper's network in log-loss time, and with plain steps of 0.01 from the same start.
 
     Returns a dict: of both histories (`flow_…`, `gd_…`, as in `train.TrainingRun`) all that is drawn.

@@ -21,7 +21,7 @@ RUN = ("fig2", "training", "svm", "sweep")  # by their command; the others from 
 @pytest.mark.parametrize("name", experiments.NAMES)
 def test_all_is_made_from_the_file_alone(name, tmp_path):
     module, data = experiments.load(name), saved(name)
-    assert set(experiments.settings(name, quick=True)) == set(module.PRESET)
+    assert set(experiments.settings(name, quick=True)) == set(experiments.settings(name))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a glyph that the font lacks, a layout that does not fit
         images.save(module.draw(data), tmp_path / "figure.png")
@@ -45,7 +45,8 @@ def test_a_tiny_version_runs_and_all_is_drawn_from_the_saved_arrays(name, tmp_pa
     }
     record = json.loads((tmp_path / f"{name}.json").read_text())
     assert record["seed"] == SEED
-    assert record["config"] == json.loads(json.dumps({"name": name, "quick": True, **module.PRESET, **TINY[name]}))
+    settings = experiments.settings(name) | TINY[name]
+    assert record["config"] == json.loads(json.dumps({"name": name, "quick": True, **settings}))
     with np.load(tmp_path / f"{name}.npz") as archive:
         data = dict(archive)
     assert json.loads(json.dumps(module.numbers(data))) == record["numbers"]
@@ -71,7 +72,7 @@ def test_committed_figures_come_from_their_commands(name):
         data = dict(archive)
     assert json.loads(json.dumps(module.numbers(data))) == record["numbers"]
     assert module.caption(data).strip() == (FIGURES / f"{name}.md").read_text(encoding="utf-8").strip()
-    assert set(module.QUICK) <= set(module.PRESET)
+    assert set(module.QUICK) <= set(experiments.settings(name))
     assert sum(path.stat().st_size for path in FIGURES.glob(f"{name}.*")) < 1.5e6
     assert gallery.page(FIGURES) == (FIGURES / "README.md").read_text(encoding="utf-8")
 
@@ -110,7 +111,7 @@ def test_half_an_experiment_is_none(name, tmp_path, monkeypatch, interrupt, caps
 
 
 def test_the_sweep_scores_each_setting_and_marks_what_diverged():
-    got = sweep.run(5, False, **{**sweep.PRESET, **TINY["sweep"], "rates": (1e6, 0.01)})
+    got = sweep.run(5, False, **{**TINY["sweep"], "rates": (1e6, 0.01)})
     params, data = load(data_file("mnist-n20.pth")), load_dataset("mnist", 20)
     sgd = reconstruct(params, 40, seed=5, optimizer="sgd", iterations=20, lr_x=0.01, alpha=15.0)
     lbfgs = reconstruct(params, 40, seed=5, iterations=3, alpha=50.0)
