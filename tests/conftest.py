@@ -20,6 +20,7 @@ def pytest_cmdline_main(config):
             os.environ.setdefault(f"{name}_NUM_THREADS", "1")
         if config.option.numprocesses is None and not config.option.usepdb:
             config.option.numprocesses = os.cpu_count()
+            config.option.dist = "loadgroup"  # tests of one group share what it costs much to make
 
 
 @pytest.fixture

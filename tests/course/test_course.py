@@ -20,6 +20,7 @@ from planted import MISTAKES, ROOT
 from minirecon import cli
 from minirecon.course import examiner, grading, handout
 
+pytestmark = pytest.mark.xdist_group("course")  # one class is graded for all of them
 TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
 TOTAL = sum(task.points for task in TASKS.values())
 RIGHT = "return (z > 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"
@@ -289,8 +290,12 @@ def checkout(tmp_path):
     ("path", "before", "line"),
     [
         ("docs/assignments/3-losses.md", "As in `", "beyond  =  x - onp.clip(x, low, high)` we"),
-        ("docs/assignments/notes.txt", "", "def f():\n\tsignals = mlp.backward(params, gates, lam * y / len(y))"),
-        ("minirecon/figures.py", "# ", "log_sigmoid = -np.logaddexp(0, q)"),
+        (
+            "docs/assignments/notes.txt",
+            "",
+            "def f():\n\tmisfit = mlp.subtract(params if target is None else target, explained)",
+        ),
+        ("minirecon/metrics.py", "# ", "log_sigmoid = -np.logaddexp(0, q)"),
         ("tests/strategies.py", "# ", "log of log(1 + e⁻q), which tends to −q where e⁻q is lost beside 1"),
         ("minirecon/mlp.py", "", "def old(d, layer, s):\n    d = np.dot(d, layer.weight) * s"),
     ],
