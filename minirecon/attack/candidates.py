@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..io.files import atomic, read_npz
+from ..io.files import read_npz, write_npz
 
 
 class Reconstruction(NamedTuple):
@@ -46,8 +46,7 @@ def merge_pair(x, lam, i, j):
 def save_candidates(rec, path, **more):
     r"""Write x, lam, y, start and run, and `more` arrays, to `path` (.npz), whole or not at all."""
     arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start, "run": rec.run, **more}
-    with atomic(path) as temporary:
-        np.savez(temporary, **{name: array for name, array in arrays.items() if array is not None})
+    write_npz(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def load_candidates(path):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..io.files import atomic
+from ..io.files import write_npz
 from ..metrics import image_shape, ncc
 
 ALIKE = 0.9  # NCC above which two candidates are the same image
@@ -59,8 +59,7 @@ def consensus(rec):
 
 def save_consensus(consensus, path):
     r"""Write x, y and support to `path` (.npz), whole or not at all."""
-    with atomic(path) as temporary:
-        np.savez(temporary, **consensus._asdict())
+    write_npz(path, consensus._asdict())
 
 
 def evaluate(consensus, data):

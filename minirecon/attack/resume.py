@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..io.files import atomic, read_npz
+from ..io.files import read_npz, write_npz
 
 
 def identity(params, m, seed, optimizer, dtype, settings):
@@ -67,5 +67,4 @@ class State:
         terms = history.arrays()
         arrays |= {f"history {name}": values for name, values in terms.items()}
         arrays |= {"identity": json.dumps(self.identity), "terms": np.array(list(terms), dtype=str)}
-        with atomic(self.path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)  # into an open file: to a path, NumPy may add an ending
+        write_npz(self.path, arrays)

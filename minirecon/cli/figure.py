@@ -2,13 +2,12 @@ r"""`minirecon figure`: run an experiment; write its picture, data, caption and 
 
 import json
 import textwrap
-from pathlib import Path
 
 import numpy as np
 
 from .. import experiments
 from ..experiments.drawing import captions
-from ..io.files import atomic
+from ..io.files import atomic, write_text
 from .output import Run
 
 
@@ -29,10 +28,10 @@ def make(name, out, seed, quick):
             np.savez_compressed(temporary, **data)
         run.draw(name, module.draw(data))
         caption = module.caption(data).strip()
-        _write(run.out / f"{name}.md", caption + "\n")
+        write_text(run.out / f"{name}.md", caption + "\n")
         print(printed(caption))
         run.finish(name=name, numbers=module.numbers(data))
-        _write(run.out / "README.md", page(run.out))
+        write_text(run.out / "README.md", page(run.out))
 
 
 def printed(caption):
@@ -59,8 +58,3 @@ def page(folder):
         caption = (folder / f"{name}.md").read_text(encoding="utf-8").strip()
         parts.append(f"## {name}\n![{name}]({name}.png)\n\n{caption}")
     return "\n\n".join(parts) + "\n"
-
-
-def _write(path, text):
-    with atomic(path) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")

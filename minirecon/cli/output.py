@@ -14,7 +14,7 @@ from .. import losses, metrics, mlp
 from ..attack import candidates
 from ..attack.consensus import consensus, evaluate, save_consensus
 from ..experiments.drawing import curves, images
-from ..io.files import atomic
+from ..io.files import write_text
 from . import tables
 
 
@@ -121,14 +121,9 @@ class Run:
 
     def finish(self, spent=(), name="results", **results):
         r"""Write `name`.json, remove files that are `spent` once it is there, and print where everything is."""
-        self.results |= {
-            "versions": _versions(),
-            "seconds": round(time.monotonic() - self.start, 2),
-            "peak_mb": _peak_mb(),
-        }
-        self.results |= results
-        with atomic(self.out / f"{name}.json") as temporary:
-            Path(temporary).write_text(json.dumps(self.results, indent=1, allow_nan=False) + "\n")
+        seconds = round(time.monotonic() - self.start, 2)
+        self.results |= {"versions": _versions(), "seconds": seconds, "peak_mb": _peak_mb(), **results}
+        write_text(self.out / f"{name}.json", json.dumps(self.results, indent=1, allow_nan=False) + "\n")
         for path in spent:
             path.unlink(missing_ok=True)
         files = ", ".join(sorted(path.name for path in self.out.iterdir() if path.is_file()))

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from ..io.files import atomic
+from ..io.files import atomic, write_text
 from ..io.progress import progress_line
 from .examiner import Verdict, end, examine
 from .handout import check_solved, definition, load_tasks, write_files
@@ -206,8 +206,7 @@ def _run(todo, files, seconds, jobs, progress):
 def write(grades, out):
     r"""Write grades.json, and grades.csv with one row a submission, both whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    with atomic(out / "grades.json") as name:
-        Path(name).write_text(json.dumps(grades, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(out / "grades.json", json.dumps(grades, indent=1, ensure_ascii=False) + "\n")
     with atomic(out / "grades.csv") as name, open(name, "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         for student, entry in grades["submissions"].items():

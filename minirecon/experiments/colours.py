@@ -105,10 +105,6 @@ def caption(data):
     )
     trained, *others = (np.array(row["found"]) / row["of"] for row in got.values())
     clear = trained.min() > max(other.max() for other in others) + 0.5
-    verdict = (
-        "Only training puts the colours into the weights."
-        if clear
-        else "**The trained network does not stand out clearly from the null baselines here.**"
-    )
+    verdict = captions.text("colours-clear" if clear else "colours-unclear")
     starts = len(data["distance_trained"])
     return captions.text("colours", n=len(data["labels"]), starts=starts, table=table, verdict=verdict)

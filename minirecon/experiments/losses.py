@@ -101,24 +101,18 @@ def caption(data):
         at_end = [row["ncc"], row["iterations"], f"{row['seconds']:.0f}"] if "ncc" in row else [None] * 3
         rows.append([label, *(f"{row[key]:.3g}" for key in keys), *at_end])
     table = captions.table(["", *keys, "median NCC", "iterations", "seconds"], rows)
-    return captions.text("losses", data=data, lam_min=LAM_MIN, floor=FLOOR, table=table, verdict=verdict(got))
+    better = NAMES[max(NAMES, key=lambda name: got[name]["ncc"])]
+    values = {"table": table, "verdict": verdict(got), "better": better}
+    return captions.text("losses", data=data, lam_min=LAM_MIN, floor=FLOOR, **values)
 
 
 def verdict(got):
-    r"""What the numbers say: whose loss is below the truth's, and whose pictures are better."""
-    truth, said = got["truth"], []
-    below = [NAMES[name] for name in NAMES if got[name]["layer 1"] < truth["layer 1"]]
-    if below:
-        names = " and ".join(below)
-        said.append(f"In layer 1 the loss falls below theirs ({names}): it fits the weights better than the truth.")
-    else:
-        said.append("In layer 1 neither gets down to theirs.")
+    r"""What the numbers say: whose loss is below the truth's, and what the truth's own is."""
+    truth = got["truth"]
+    below = " and ".join(NAMES[name] for name in NAMES if got[name]["layer 1"] < truth["layer 1"])
+    said = f"the loss falls below theirs ({below}): it fits the weights better than the truth."
+    said = "In layer 1 " + (said if below else "neither gets down to theirs.")
     if truth["lambda"] > 0:
-        said.append(
-            f"They break λ ≥ λ_min themselves (lambda loss {truth['lambda']:.2g}): it is no KKT condition, but keeps\n"
-            "candidates alive."
-        )
-    better = max(NAMES, key=lambda name: got[name]["ncc"])
-    said.append(f"The better pictures are those of {NAMES[better]}.")
-    said.append("Layer 2 keeps most of its random start, which no sum over samples explains.")
-    return "\n".join(said)
+        said += f"\nThey break λ ≥ λ_min themselves (lambda loss {truth['lambda']:.2g}): "
+        said += "it is no KKT condition, but keeps\ncandidates alive."
+    return said

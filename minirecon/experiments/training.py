@@ -63,21 +63,16 @@ def draw(data):
 
 def numbers(data):
     r"""Where both ways end, and how far apart they are where they overlap."""
-    end = data["gd_time"][-1]
-    at_end = float(np.interp(end, data["flow_time"], data["flow_log_loss"]))
+    last = {key: values[-1].tolist() for key, values in data.items() if np.ndim(values)}
+    then = {key: np.interp(last["gd_time"], data["flow_time"], data[f"flow_{key}"]) for key in ("log_loss", "step")}
     return {
-        "gd_time": float(end),
-        "gd_steps": int(data["gd_step"][-1]),
-        "gd_log_loss": float(data["gd_log_loss"][-1]),
-        "flow_log_loss_then": at_end,
-        "flow_steps_then": int(np.interp(end, data["flow_time"], data["flow_step"])),
-        "flow_time": float(data["flow_time"][-1]),
-        "flow_steps": int(data["flow_step"][-1]),
-        "flow_log_loss": float(data["flow_log_loss"][-1]),
-        "alignment": data["flow_alignment"][-1].tolist(),
-        "norm": data["flow_norm"][-1].tolist(),
+        **{key: last[key] for key in ("gd_time", "gd_log_loss", "flow_time", "flow_log_loss")},
+        **{key: last[f"flow_{key}"] for key in ("alignment", "norm", "test_accuracy")},
+        "gd_steps": last["gd_step"],
+        "flow_steps": last["flow_step"],
+        "flow_log_loss_then": float(then["log_loss"]),
+        "flow_steps_then": int(then["step"]),
         "start_norm": data["flow_norm"][0].tolist(),
-        "test_accuracy": float(data["flow_test_accuracy"][-1]),
     }
 
 

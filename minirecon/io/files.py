@@ -37,6 +37,18 @@ def _umask():
     return mask
 
 
+def write_npz(path, arrays):
+    r"""Write arrays, a dict by name, as an .npz file, whole or not at all."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)  # into an open file: to a path, NumPy may add an ending
+
+
+def write_text(path, text):
+    r"""Write a text, whole or not at all."""
+    with atomic(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+
 def read_npz(path, what):
     r"""All arrays of an .npz file: a dict. Pickled objects are refused, so that no code can run.
 

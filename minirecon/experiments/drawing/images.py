@@ -127,30 +127,27 @@ def candidates(x, y, lam, class_names=("−1", "+1")):
 
     The mean training image is not added: the attack does not know it. None if x has no image shape.
     """
-    shape = image_shape(x.shape[1])
-    if shape is None:
-        return None
     order = np.lexsort((-lam, y))
     if len(order) > MOST_CANDIDATES:  # the same number of each label
         half = MOST_CANDIDATES // 2
         order = np.concatenate([order[y[order] < 0][:half], order[y[order] > 0][:half]])
     titles = [f"{class_names[int(y[i] > 0)]}, λ {lam[i]:.2f}" for i in order]
     title = f"{len(order)} of {len(x)} candidates (label, multiplier λ), the mean image not added"
-    return _grid(x[order], shape, titles, title)
+    return _grid(x[order], titles, title)
 
 
 def consensus(x, y, support, class_names=("−1", "+1")):
     r"""What several runs agree on (the first 40), as `candidates` shows it. None if x has no image shape."""
-    shape, count = image_shape(x.shape[1]), min(len(x), 40)
-    if shape is None:
-        return None
+    count = min(len(x), 40)
     titles = [f"{class_names[int(y[i] > 0)]}, {support[i]:.0%}" for i in range(count)]
     title = f"What the runs agree on: {count} of {len(x)} groups of candidates (label, share of the other runs)"
-    return _grid(x[:count], shape, titles, title)
+    return _grid(x[:count], titles, title)
 
 
-def _grid(x, shape, titles, title):
-    rows = -(-len(x) // COLUMNS)
+def _grid(x, titles, title):
+    shape, rows = image_shape(x.shape[1]), -(-len(x) // COLUMNS)
+    if shape is None:
+        return None
     figure = blank(10, 1.12 * rows + 0.9, title, 11)
     images = stretch(x.astype(float))
     for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).ravel()):
