@@ -14,11 +14,16 @@ settings.load_profile(os.environ.get("MINIRECON_TESTS", "minirecon"))
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    r"""One process a core, each with one BLAS thread, where pytest-xdist is there and nothing else is asked for."""
+    r"""One process a core, each with one BLAS thread, where pytest-xdist is there and nothing else is asked for.
+
+    Not with --cov: pytest-cov has decided by now that there is one process. `-n 2 --dist loadgroup` says it earlier.
+    """
     if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
         for name in ("OPENBLAS", "OMP", "MKL"):
             os.environ.setdefault(f"{name}_NUM_THREADS", "1")
-        if config.option.numprocesses is None and not config.option.usepdb:
+        if config.option.numprocesses is None and not (
+            config.option.usepdb or getattr(config.option, "cov_source", None)
+        ):
             config.option.numprocesses = os.cpu_count()
             config.option.dist = "loadgroup"  # tests of one group share what it costs much to make
 
