@@ -16,7 +16,7 @@ settings.load_profile(os.environ.get("MINIRECON_TESTS", "minirecon"))
 def pytest_cmdline_main(config):
     r"""One process a core, each with one BLAS thread, where pytest-xdist is there and nothing else is asked for.
 
-    Not with --cov: pytest-cov has decided by now that there is one process. `-n 2 --dist loadgroup` says it earlier.
+    Not with --cov: pytest-cov has decided by now that there is one process. `-n 2` says it earlier.
     """
     if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
         for name in ("OPENBLAS", "OMP", "MKL"):
@@ -25,7 +25,19 @@ def pytest_cmdline_main(config):
             config.option.usepdb or getattr(config.option, "cov_source", None)
         ):
             config.option.numprocesses = os.cpu_count()
-            config.option.dist = "loadgroup"  # tests of one group share what it costs much to make
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    r"""Every test goes to whichever process is free, but the coursework's to one: it grades a class for all of them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return file if file.endswith("test_course.py") else nodeid
+
+    return Scheduler(config, log)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 r"""Coursework: what the handout hides, what check says, and that grading can't be talked into points.
 
-The whole class is graded once: the reference, the bare handout, every planted mistake, every cheat.
+The whole class is graded once: the reference, the bare handout, every planted mistake, every cheat. So these tests
+run in one process (conftest.py).
 """
 
 import ast
@@ -21,7 +22,6 @@ from planted import MISTAKES, ROOT
 from minirecon import cli
 from minirecon.course import examiner, grading, handout
 
-pytestmark = pytest.mark.xdist_group("course")  # one class is graded for all of them
 TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
 TOTAL = sum(task.points for task in TASKS.values())
 RIGHT = "return (z > 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"
@@ -195,7 +195,7 @@ def test_an_endless_loop_is_ended_with_all_it_started(tmp_path):
     )
     planted.submission(tmp_path, task.path, with_body(reference(task), task, body))
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("files"))
-    assert examiner.examine(tmp_path, task.tests, 15) == (False, "took longer than 15 s", {}, frozenset())
+    assert examiner.examine(tmp_path, task.tests, 8) == (False, "took longer than 8 s", {}, frozenset())
     for _ in range(100):  # on a busy machine a process that was killed takes a moment to go
         state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True).stdout
         if state.strip()[:1] in ("", "Z"):  # gone, or dead and not yet buried
