@@ -119,21 +119,23 @@ def gram(a, d, z, aa, dd, norm2):
     return norm2 - 2 * onp.vdot(d, z) + onp.vdot(dd, aa)
 
 
-def _twice(g, array):
-    return onp.multiply(array, 2 * g, out=array)  # in place: a new array costs as much as the arithmetic
+def _twice(g, array, less=None):
+    if less is not None:
+        array -= less  # in place, as below: a new array costs as much as the arithmetic
+    return onp.multiply(array, 2 * g, out=array)
 
 
 defvjp(inner, lambda _, a, b: lambda g: g * b, lambda _, a, b: lambda g: g * a)
 defvjp(
     direct,
     lambda _, a, d, misfit, rest: lambda g: _twice(g, onp.dot(d, misfit)),
-    lambda _, a, d, misfit, rest: lambda g: _twice(g, onp.dot(a, misfit.T) + (0 if rest is None else rest)),
+    lambda _, a, d, misfit, rest: lambda g: _twice(g, onp.dot(a, misfit.T), None if rest is None else -rest),
     argnums=(0, 1),
 )
 defvjp(
     gram,
     lambda _, a, d, z, aa, dd, norm2: lambda g: _twice(g, onp.dot(dd, a)),
-    lambda _, a, d, z, aa, dd, norm2: lambda g: _twice(g, onp.dot(aa, d) - z),
+    lambda _, a, d, z, aa, dd, norm2: lambda g: _twice(g, onp.dot(aa, d), z),
     lambda _, a, d, z, aa, dd, norm2: lambda g: d * (-2 * g),
     argnums=(0, 1, 2),
 )
