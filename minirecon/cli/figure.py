@@ -53,7 +53,7 @@ def page(folder):
         [f"[{name}](#{name})", record["seed"], record["versions"]["minirecon"], f"{record['seconds']:.0f}"]
         for name, record in records.items()
     ]
-    parts = [captions.text("README", time=time, table=captions.table(["figure", "seed", "version", "seconds"], rows))]
+    parts = [captions.text("page", time=time, table=captions.table(["figure", "seed", "version", "seconds"], rows))]
     for name in records:
         caption = (folder / f"{name}.md").read_text(encoding="utf-8").strip()
         parts.append(f"## {name}\n![{name}]({name}.png)\n\n{caption}")
