@@ -124,7 +124,7 @@ def tangent_kernel(params, x, other=None, layers=None, y=None, scalar=mlp.output
 
     Parameters
     ----------
-    params : tuple of Layer with one output
+    params : tuple of Layer, with one output unless `scalar` takes several
     x : (n, d);  other : (p, d) or None for x again
     layers : numbers of the layers to sum over, 1 to L; None for all
     y, scalar : labels, and the s(Φ, y) whose gradients are taken; by default Φ itself, which needs no labels
@@ -151,8 +151,9 @@ def dual(params, x, y, layers=None, scalar=mlp.margin):
 
         ‖θ − Σ λᵢ∇s(xᵢ)‖² = ‖θ‖² − 2 hᵀλ + λᵀQλ,    Qᵢⱼ = ⟨∇s(xᵢ), ∇s(xⱼ)⟩,    hᵢ = ⟨θ, ∇s(xᵢ)⟩
 
-    In the paper s = yΦ, so that Qᵢⱼ = yᵢyⱼKᵢⱼ. For a homogeneous network and all layers hᵢ = L s(xᵢ), by Euler; in
-    general hᵢ = Σ_l ⟨dᵢˡ, zᵢˡ⟩ with the signals d of s. Derived for this project from the stationarity condition.
+    In the paper s = yΦ, so that Qᵢⱼ = yᵢyⱼKᵢⱼ. For a homogeneous network, all layers and an s that is linear in Φ,
+    hᵢ = L s(xᵢ), by Euler; in general hᵢ = Σ_l ⟨dᵢˡ, zᵢˡ⟩ with the signals d of s.
+    Derived for this project from the stationarity condition.
     """
     net, signals = _each(params, x, y, scalar)
     parts = enumerate(zip(net.z, signals, strict=True), start=1)
@@ -161,13 +162,14 @@ def dual(params, x, y, layers=None, scalar=mlp.margin):
 
 
 def multipliers(params, x, y, layers=None, scalar=mlp.margin):
-    r"""The λ ≥ 0 with which given samples explain the weights best: argmin ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖², a convex problem.
+    r"""The λ ≥ 0 with which given samples explain the weights best: argmin ‖θ − Σ λᵢ∇s(xᵢ)‖², a convex problem.
 
     Parameters
     ----------
-    params : tuple of Layer with one output
-    x : (n, d), samples;  y : (n,), their labels, −1 or +1
+    params : tuple of Layer
+    x : (n, d), samples;  y : (n,), their labels, as `scalar` takes them; −1 or +1 in the paper
     layers : numbers of the layers whose weights are to be explained; None for all
+    scalar : the s(Φ, y) whose gradients explain the weights, yΦ in the paper
 
     Returns
     -------

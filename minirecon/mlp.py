@@ -259,9 +259,9 @@ def check(params, name="params", outputs=None):
         if bias is not None and onp.shape(bias) != weight.shape[:1]:
             raise CheckpointError(f"{where}: bias has shape {onp.shape(bias)}; expected {weight.shape[:1]}")
         if number > 1 and weight.shape[1] != params[number - 2].weight.shape[0]:
-            outputs = params[number - 2].weight.shape[0]
+            below = params[number - 2].weight.shape[0]
             raise CheckpointError(
-                f"{where}: takes {weight.shape[1]} inputs; expected {outputs}, the outputs of layer {number - 1}"
+                f"{where}: takes {weight.shape[1]} inputs; expected {below}, the outputs of layer {number - 1}"
             )
         for array in (weight, bias):
             if array is None:

@@ -30,7 +30,8 @@ class TrainingRun(NamedTuple):
 
     step, time (flow time T = Σ step sizes), log_loss, min_margin, median_margin (of yᵢΦ(xᵢ) over the
     training set), train_accuracy, test_accuracy, norm (steps, L) and alignment (steps, L): ‖θˡ‖ and the
-    cosine between θˡ and −∇_θˡ L, which is 1 at a KKT point. `interrupted` tells whether Ctrl-C ended it.
+    cosine between θˡ and −∇_θˡ L, which tends to 1 in the limit of the flow.
+    `interrupted` tells whether Ctrl-C ended it.
     """
 
     params: tuple

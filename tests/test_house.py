@@ -59,6 +59,7 @@ def test_rooms_import_from_rooms_before(path):
         assert ROOMS.index(room(each)) <= ROOMS.index(room(path)), f"{name(path)} imports {name(each)}"
     if ROOMS.index(room(path)) < ROOMS.index("experiments"):
         assert not outside & {"matplotlib", "argparse"}
+    assert "minirecon" not in outside  # imports within the package are relative: else they would escape this test
     assert "tqdm" not in outside or name(path) in ("io.progress", "course.examiner")
     if room(path) == "mlp":
         assert not inside

@@ -1,6 +1,6 @@
 r"""The attack of the paper (section 4): minimise the reconstruction loss over the samples x and multipliers λ.
 
-It is given the trained weights and nothing else: no function here takes a data set.
+It is given the trained weights, and the number of samples where that is known: no function here takes a data set.
 
 `optimizer="sgd"` is the authors' method (sgd.py), `optimizer="lbfgs"` the default (lbfgs.py).
 """
