@@ -37,11 +37,11 @@ def _parser():
     )
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
-    def verb(name, run, text, out=None):
-        sub = subparsers.add_parser(name, help=text, description=text)
+    def verb(name, run, text, out=None, more="", among=subparsers):
+        sub = among.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
         sub.set_defaults(run=run)
         if out is not None:
-            sub.add_argument("--seed", type=_seed, default=0, help="of all random numbers (default %(default)s)")
+            sub.add_argument("--seed", type=seed, default=0, help="of all random numbers (default %(default)s)")
             sub.add_argument("--out", metavar="DIR", help=f"folder for results (default {out})")
         return sub
 
@@ -49,20 +49,17 @@ def _parser():
     cases = list(DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
 
-    def samples(sub, against=True):
-        if against:
-            sub.add_argument("--against", metavar="CASE", required=True, help=CASES)
+    def samples(sub, name, **options):
+        sub.add_argument(name, metavar="CASE", help=CASES, **options)
         text = "training samples; the paper has 500 (default %(default)s)"
         sub.add_argument("--n", type=int, default=20, help=text)
 
     sub = verb("train", verbs.run_train, "train a network and write its weights", "minirecon-out/train-CASE")
-    sub.add_argument("case", help=CASES)
-    samples(sub, against=False)
-    sub.add_argument("--hidden", type=_widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
+    samples(sub, "case")
+    sub.add_argument("--hidden", type=widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
     text = "log-loss time (default), or the paper's steps of 0.01"
     sub.add_argument("--method", choices=["flow", "gd"], default="flow", help=text)
-    sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at, or inf (default %(default)g)")
-    sub.add_argument("--log-loss", type=float, help="log L to stop at (default: none)")
+    sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at (default %(default)g)")
     sub.add_argument("--first-scale", type=float, default=1e-4, help="of layer 1's initial weights (%(default)g)")
     sub.add_argument("--hidden-biases", action="store_true", help="biases in all hidden layers; not homogeneous")
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
@@ -78,7 +75,7 @@ def _parser():
     sub.add_argument("--iterations", type=int, help=default)
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")
     text = "another setting, as in alpha=50; may be repeated (default: those that the run prints first)"
-    sub.add_argument("--set", type=_setting, action="append", metavar="NAME=NUMBER", help=text)
+    sub.add_argument("--set", type=setting, action="append", metavar="NAME=NUMBER", help=text)
     sub.add_argument("--runs", type=int, default=1, help="how many, from different starts (default %(default)s)")
     sub.add_argument("--jobs", type=int, help="runs at a time on this machine (default: one on each core)")
     sub.add_argument("--scheduler", metavar="TCP", help="address of a Dask cluster for the runs: tcp://host:port")
@@ -86,11 +83,11 @@ def _parser():
 
     sub = verb("score", verbs.run_score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
-    samples(sub)
+    samples(sub, "--against", required=True)
 
     sub = verb("kkt", verbs.run_kkt, "check the KKT conditions at the true training set", "minirecon-out/kkt-NAME")
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
-    samples(sub)
+    samples(sub, "--against", required=True)
 
     sub = verb("figure", figure.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
     names = [*experiments.NAMES, "all"]
@@ -104,43 +101,37 @@ def _parser():
     sub = verb("inspect", verbs.inspect, "list what is in a weight file; runs and builds nothing")
     sub.add_argument("weights", metavar="FILE", help=ENDINGS)
 
-    sub = subparsers.add_parser("course", help="coursework: hand out, check, grade").add_subparsers(required=True)
+    among = subparsers.add_parser("course", help="coursework: hand out, check, grade").add_subparsers(required=True)
+    text = "write the students' copy of the package, with holes in it"
+    sub = verb("handout", course.write_handout, text, among=among)
+    sub.add_argument("dir", metavar="DIR", help="a new folder")
 
-    def part(name, run, text, more=""):
-        each = sub.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
-        each.set_defaults(run=run)
-        return each
+    sub = verb("check", course.check, "try one task, and say what failed", among=among)
+    sub.add_argument("task", metavar="TASK", help="its number, such as 1.2")
+    sub.add_argument("--seconds", type=float, default=300, help="time limit (default %(default)g)")
 
-    each = part("handout", course.write_handout, "write the students' copy of the package, with holes in it")
-    each.add_argument("dir", metavar="DIR", help="a new folder")
-    each = part("check", course.check, "try one task, and say what failed")
-    each.add_argument("task", metavar="TASK", help="its number, such as 1.2")
-    each.add_argument("--seconds", type=float, default=300, help="time limit (default %(default)g)")
-    each = part("grade", course.grade, "grade a submission, or a class", course.NO_SANDBOX)
-    each.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder of such folders")
-    each.add_argument("--assignment", type=int, metavar="N", help="grade its tasks alone (default: all)")
-    each.add_argument("--seconds", type=float, default=60, help="time limit of one task (default %(default)g)")
-    each.add_argument("--jobs", type=int, help="tasks at a time (default: one on each core)")
-    each.add_argument("--out", metavar="DIR", help="folder for grades.json, .csv (default minirecon-out/grades)")
+    sub = verb("grade", course.grade, "grade a submission, or a class", more=course.NO_SANDBOX, among=among)
+    sub.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder of such folders")
+    sub.add_argument("--assignment", type=int, metavar="N", help="grade its tasks alone (default: all)")
+    sub.add_argument("--seconds", type=float, default=60, help="time limit of one task (default %(default)g)")
+    sub.add_argument("--jobs", type=int, help="tasks at a time (default: one on each core)")
+    sub.add_argument("--out", metavar="DIR", help="folder for grades.json, .csv (default minirecon-out/grades)")
     return parser
 
 
-def _widths(text):
-    try:
-        return tuple(int(width) for width in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected widths such as 1000,1000") from None
-
-
-def _seed(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 0 or more")
+def seed(text):
+    r"""A whole number, 0 or more. Of a ValueError here argparse makes "argument --seed: invalid seed value: '-1'"."""
+    if int(text) < 0:
+        raise ValueError
     return int(text)
 
 
-def _setting(text):
+def widths(text):
+    r"""Widths of hidden layers, such as 1000,1000."""
+    return tuple(int(width) for width in text.split(","))
+
+
+def setting(text):
+    r"""NAME=NUMBER, such as alpha=50: a name, and an int where it can be one."""
     name, _, number = text.partition("=")
-    try:
-        return name, int(number) if number.isdigit() else float(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=NUMBER, such as alpha=50") from None
+    return name, int(number) if number.isdigit() else float(number)

@@ -28,8 +28,6 @@ class Run:
     def __init__(self, verb, out, seed, config, intro=None):
         self.out, self.start = Path(out), time.monotonic()
         self.results = {"command": verb, "config": config, "seed": seed}
-        if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"--out {self.out}: is a file; expected a folder")
         self.made = [folder for folder in (self.out, *self.out.parents) if not folder.exists()]
         try:
             self.out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from .. import attack, kkt, metrics, mlp
-from ..attack import candidates, lbfgs, restarts, sgd
+from ..attack import candidates, restarts
 from ..experiments.demo import DEMOS, demo
 from ..experiments.drawing import curves
 from ..io import datasets, weights
@@ -42,7 +42,6 @@ def run_train(args):
         "hidden": args.hidden,
         "method": args.method,
         "target_time": None if args.time == float("inf") else args.time,
-        "target_log_loss": args.log_loss,
         "first_scale": args.first_scale,
         "hidden_biases": args.hidden_biases,
     }
@@ -73,50 +72,32 @@ def run_attack(args):
         given["iterations"] = args.iterations
     config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
     config |= attack.complete(args.optimizer, given)
-    if args.runs != 1:
-        return _attacks(args, params, config)
-    if args.jobs is not None or args.scheduler is not None:
-        given = f"--jobs {args.jobs}" if args.jobs is not None else f"--scheduler {args.scheduler}"
-        raise ValueError(f"{given} with one run; expected --runs 2 or more")
-    with _open(args, args.weights, {"weights": args.weights, **config}) as run:
+    several = args.runs != 1 or args.jobs is not None or args.scheduler is not None
+    found = {"weights": args.weights, **({"runs": args.runs} if several else {}), **config}
+    with _open(args, args.weights, found) as run:
         state = run.out / "state.npz"
-        _check_resume(args, run.out, [state] if state.exists() else [])
-        rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
+        saved = sorted(run.out.glob("run-*.npz" if several else state.name))
+        # an attack, whose hours are worth something, is neither overwritten nor begun anew unasked
+        if saved and not args.resume:
+            raise ValueError(f"{run.out}: holds an attack ({saved[0].name}); expected --resume, or another --out")
+        if args.resume and not saved:
+            print("Nothing to go on from there yet: starting anew.")
+        if several:
+            where = {"runs": args.runs, "jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
+            rec = restarts.restarts(params, seed=args.seed, progress=True, **where, **config)
+        else:
+            rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
         run.write_candidates(params, rec)
+        if several:
+            _where_possible(run.write_consensus, rec)
         if rec.interrupted:
-            segment = (lbfgs if args.optimizer == "lbfgs" else sgd).SEGMENT
-            early = f"Too early to go on from: an attack is saved every {segment} iterations."
-            print(GOES_ON if state.exists() else early)
+            print(GOES_ON if several or state.exists() else "Too early to go on from: nothing is saved yet.")
         run.finish(spent=() if rec.interrupted else (state,))
-
-
-def _attacks(args, params, config):
-    with _open(args, args.weights, {"weights": args.weights, "runs": args.runs, **config}) as run:
-        _check_resume(args, run.out, sorted(run.out.glob("run-*.npz")))
-        where = {"jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
-        try:
-            rec = restarts.restarts(params, runs=args.runs, seed=args.seed, progress=True, **where, **config)
-        except KeyboardInterrupt:
-            print("No run is done yet." + (f" {GOES_ON}" if any(run.out.glob("run-*.state.npz")) else ""))
-            raise
-        run.write_candidates(params, rec)
-        if rec.interrupted:
-            print(GOES_ON)
-        _where_possible(run.write_consensus, rec)
-        run.finish()
 
 
 def _open(args, name, config, intro=None):
     out = args.out or f"minirecon-out/{args.verb}-{Path(name).stem}"
     return Run(args.verb, out, args.seed, config, intro)
-
-
-def _check_resume(args, out, saved):
-    r"""An attack, whose hours are worth something, is neither overwritten nor begun anew unasked."""
-    if saved and not args.resume:
-        raise ValueError(f"{out}: holds an attack ({saved[0].name}); expected --resume, or another --out")
-    if args.resume and not saved:
-        print("Nothing to go on from there yet: starting anew.")
 
 
 def _where_possible(write, *args):

@@ -2,8 +2,7 @@ r"""Files that are whole or not there, and archives that hold numbers alone. No 
 
 import contextlib
 import errno
-import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +19,12 @@ def atomic(path):
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        yield name
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp's 0600 would hide the result from a group
-        os.replace(name, path)
+        yield temporary
+        temporary.replace(path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        temporary.unlink(missing_ok=True)
 
 
 def write_npz(path, arrays):
@@ -46,7 +36,7 @@ def write_npz(path, arrays):
 def write_text(path, text):
     r"""Write a text, whole or not at all."""
     with atomic(path) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_npz(path, what):
