@@ -87,12 +87,17 @@ def square_norm(layers):
     return sum(float(np.vdot(p, p)) for layer in layers for p in layer if p is not None)
 
 
-def subtract(layers, others):
-    r"""θ − θ′, layer by layer in the form of `layers`; a bias that is None stays None."""
+def each(function, *params):
+    r"""`function` of the arrays that stand at one place in several params of one form; a bias None stays None."""
     return tuple(
-        Layer(*(None if p is None else p - q for p, q in zip(layer, other, strict=True)))
-        for layer, other in zip(layers, others, strict=True)
+        Layer(*(None if place[0] is None else function(*place) for place in zip(*layers, strict=True)))
+        for layers in zip(*params, strict=True)
     )
+
+
+def subtract(params, others):
+    r"""θ − θ′, in the form of `params`."""
+    return each(lambda p, q: p - q, params, others)
 
 
 def gate(z, alpha=None):
@@ -238,7 +243,7 @@ def minus_square_loss(phi, y):
 
 def cast(params, dtype):
     r"""The same parameters in another float type."""
-    return tuple(Layer(*(None if p is None else p.astype(dtype) for p in layer)) for layer in params)
+    return each(lambda p: p.astype(dtype), params)
 
 
 def check(params, name="params", outputs=None):

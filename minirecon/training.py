@@ -16,7 +16,6 @@ import numpy as np
 from . import mlp
 from .io import memory
 from .io.progress import progress_line
-from .mlp import Layer
 
 EPSILON = 0.02  # predicted drop of log L in one step of the flow
 RHO = 0.05  # largest relative change of a layer in one step of the flow
@@ -203,11 +202,8 @@ def train(
                 if target_time is not None:
                     lr = min(lr, target_time - time)  # end at T, not beyond it
                 scale = float(lr * np.exp(log_loss))
-                moved = tuple(
-                    Layer(*(None if p is None else p + scale * g for p, g in zip(layer, grad, strict=True)))
-                    for layer, grad in zip(params, direction, strict=True)
-                )
-                params, time, step = moved, time + lr, step + 1
+                params = mlp.each(lambda p, g: p + scale * g, params, direction)  # noqa: B023, called here
+                time, step = time + lr, step + 1
         except KeyboardInterrupt:
             if not rows:
                 raise
