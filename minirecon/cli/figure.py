@@ -13,13 +13,11 @@ from .output import Run
 
 def figure(args):
     r"""Make one figure or all."""
-    every = args.name == "all"
-    out = args.out or ("minirecon-out/figures" if every else f"minirecon-out/figure-{args.name}")
-    for name in experiments.NAMES if every else [args.name]:
-        make(name, out, args.seed, args.quick)
+    for name in experiments.NAMES if args.name == "all" else [args.name]:
+        _make(name, args.out or f"minirecon-out/figure-{args.name}", args.seed, args.quick)
 
 
-def make(name, out, seed, quick):
+def _make(name, out, seed, quick):
     r"""Run the experiment `name` and write NAME.npz, .png, .md and .json, and README.md, to the folder `out`."""
     module, settings = experiments.load(name), experiments.settings(name, quick)
     with Run("figure", out, seed, {"name": name, "quick": quick, **settings}) as run:

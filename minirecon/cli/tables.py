@@ -10,34 +10,32 @@ ROWS = {
     "best": "best λ ≥ 0",
     "signed": "best λ of either sign",
 }
+IMAGE_ROW = (
+    "{ncc[median]:.3f}, {ncc[over_0.9]} of {n}, {ssim[median]:.3f}, {ssim[top10_mean]:.3f}, {ssim[over_0.4]} of {n}"
+)
+POINT_ROW = "{distance[candidates_within_0.15]} of {distance[candidates]}, {distance[samples_within_0.15]} of {n}"
 
 
 def columns(widths, rows):
     r"""Rows of texts in columns of these widths: the first flush left, the others flush right."""
-    lines = []
-    for first, *others in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=False)]
-        lines.append(f"{first:{widths[0]}}" + "".join(cells))
-    return "\n".join(lines)
+    form = f"{{:{widths[0]}}}" + "".join(f"{{:>{width}}}" for width in widths[1:])
+    return "\n".join(form.format(*row) for row in rows)
 
 
 def scores(rows, null, n):
     r"""A row for each summary of `metrics.summary` in `rows`, a dict by name, and in `null`, by its kind."""
     rows = rows | {f"null: {NULLS[kind]}": summary for kind, summary in null.items()}
     if "ssim" in next(iter(rows.values())):
+        widths, form = (26, 8, 11, 9, 9, 11), IMAGE_ROW
         lines = [["", "NCC", "NCC", "SSIM", "SSIM", "SSIM"], ["", "median", "over 0.9", "median", "top 10", "over 0.4"]]
-        for name, row in rows.items():
-            ncc, ssim = row["ncc"], row["ssim"]
-            line = [f"{ncc['median']:.3f}", f"{ncc['over_0.9']} of {n}"]
-            line += [f"{ssim['median']:.3f}", f"{ssim['top10_mean']:.3f}", f"{ssim['over_0.4']} of {n}"]
-            lines.append([name, *line])
-        return columns((26, 8, 11, 9, 9, 11), lines)
-    lines = [["", "candidates within", "training samples with"], ["", "0.15 of a sample", "a candidate within 0.15"]]
-    for name, row in rows.items():
-        d = row["distance"]
-        within = f"{d['candidates_within_0.15']} of {d['candidates']}"
-        lines.append([name, within, f"{d['samples_within_0.15']} of {n}"])
-    return columns((26, 20, 24), lines)
+    else:
+        widths, form = (26, 20, 24), POINT_ROW
+        lines = [
+            ["", "candidates within", "training samples with"],
+            ["", "0.15 of a sample", "a candidate within 0.15"],
+        ]
+    lines += [[name, *form.format(**row, n=n).split(", ")] for name, row in rows.items()]
+    return columns(widths, lines)
 
 
 def consensus(rows, null):

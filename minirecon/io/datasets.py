@@ -5,6 +5,7 @@ blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
 """
 
 import gzip
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,25 +78,19 @@ def load_dataset(name, n=20):
     if name in ("mnist", "cifar10"):
         with np.load(data_file(f"{name}.npz")) as archive:
             arrays = [archive[f"{part}_{what}"] for part in ("train", "test") for what in ("images", "labels")]
-        return _two_classes(name, n, DIGITS if name == "mnist" else ANIMALS, *arrays)
+        return _build(name, n, DIGITS if name == "mnist" else ANIMALS, *arrays)
     path = Path(name)
     if path.is_dir():
         if _find_idx(path, "train-images") is not None:
             arrays = [_read_idx(path, f"{part}-{what}") for part in ("train", "t10k") for what in ("images", "labels")]
-            return _two_classes(str(name), n, DIGITS, *arrays)
+            return _build(str(name), n, DIGITS, *arrays)
         if (path / "data_batch_1.bin").is_file():
             arrays = *_read_cifar(path, "data_batch_?.bin"), *_read_cifar(path, "test_batch.bin")
-            return _two_classes(str(name), n, ANIMALS, *arrays)
+            return _build(str(name), n, ANIMALS, *arrays)
         raise ValueError(f"{path}: expected MNIST's idx files (train-images-idx3-ubyte) or CIFAR-10's data_batch_1.bin")
     if path.is_file() and path.suffix.lower() == ".npz":
         return _npz(path, n)
     raise ValueError(f"{name}: expected mnist, cifar10, colours, circle, a folder of image files, or an .npz file")
-
-
-def _two_classes(name, n, kind, images, labels, test_images, test_labels):
-    class_names, positive = kind
-    y, y_test = (np.where(np.isin(part, positive), 1.0, -1.0) for part in (labels, test_labels))
-    return _build(name, n, class_names, images, y, test_images, y_test)
 
 
 def _npz(path, n):
@@ -111,15 +106,17 @@ def _npz(path, n):
     if not np.isin(test_labels, classes).all():
         raise ValueError(f"{path}: test_labels hold {_brief(np.unique(test_labels))}; expected {_brief(classes)}")
     kind = tuple(str(c) for c in classes), classes[1:]
-    return _two_classes(str(path), n, kind, images, labels, test_images, test_labels)
+    return _build(str(path), n, kind, images, labels, test_images, test_labels)
 
 
 def _brief(values):
     return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")
 
 
-def _build(name, n, class_names, images, y, test_images, y_test):
+def _build(name, n, kind, images, labels, test_images, test_labels):
     r"""Check, select the first n/2 of each class, scale to [0, 1], subtract the training mean."""
+    class_names, positive = kind
+    y, y_test = (np.where(np.isin(part, positive), 1.0, -1.0) for part in (labels, test_labels))
     pixels, image_shape = _flatten(name, images, y)
     test_pixels, test_shape = _flatten(name, test_images, y_test)
     if image_shape != test_shape:
@@ -178,11 +175,10 @@ def _read_idx(folder, start):
     except (OSError, EOFError) as error:
         raise ValueError(f"{path}: not readable ({error})") from None
     axes = 3 if start.endswith("images") else 1
-    if content[:4] != bytes([0, 0, 8, axes]):
-        raise ValueError(f"{path}: begins with {content[:4].hex(' ')}; expected 00 00 08 {axes:02x}, an idx file")
-    shape = np.frombuffer(content, ">u4", axes, 4) if len(content) >= 4 + 4 * axes else np.array([0])
-    if len(content) != 4 + 4 * axes + np.prod(shape, dtype=float):
-        raise ValueError(f"{path}: {len(content)} bytes; its header announces an array of {tuple(map(int, shape))}")
+    magic, *shape = (int.from_bytes(content[at : at + 4], "big") for at in range(0, 4 + 4 * axes, 4))
+    if magic != 0x800 + axes or len(content) != 4 + 4 * axes + math.prod(shape):
+        there = f"begins with {content[:4].hex(' ')}, announces {' × '.join(map(str, shape))} bytes, has {len(content)}"
+        raise ValueError(f"{path}: {there}; expected an idx file, 00 00 08 {axes:02x}, its lengths, and the bytes")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
@@ -213,7 +209,7 @@ def _colours(n):
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     grid = grid[grid[:, 0] != grid[:, 2]]
     images, grid = images[:, None, None, :], grid[:, None, None, :]  # (·, 1, 1, 3)
-    return _build("colours", n, ("blue", "red"), images, y, grid, np.sign(grid[:, 0, 0, 0] - 1.0 * grid[:, 0, 0, 2]))
+    return _build("colours", n, (("blue", "red"), [1]), images, y, grid, grid[:, 0, 0, 0] > grid[:, 0, 0, 2])
 
 
 def _circle(n):

@@ -171,13 +171,11 @@ def test_unsafe_pickles(tmp_path, code, message):
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "archive/../../x", "archive\\..\\x"])
-def test_unsafe_entries(tmp_path, name):
-    with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
-        archive.writestr("archive/data.pkl", GOOD)
-        archive.writestr("archive/data/0", bytes(24))
+def test_entries_that_lead_out_of_the_archive_are_not_unpacked(tmp_path, name):
+    path = write_archive(tmp_path / "w.pth", GOOD)
+    with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, b"x")
-    with pytest.raises(mr.UnsafeCheckpointError, match="which leads out of the archive"):
-        mr.load(tmp_path / "w.pth")
+    mr.load(path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["w.pth"]
 
 
