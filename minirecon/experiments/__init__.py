@@ -14,8 +14,9 @@ import inspect
 
 import numpy as np
 
-from .. import attack, mlp
+from .. import attack, metrics, mlp
 from ..io import datasets, weights
+from ..training import train
 
 NAMES = (
     "fig2", "fig3", "fig4", "baselines", "membership", "nonunique", "leak", "training", "colours", "losses", "svm",
@@ -46,9 +47,21 @@ def untrained(params, seed):
     return mlp.initialise(np.random.default_rng(seed), params[0].weight.shape[1], hidden)
 
 
+def trained(case, n, hidden, seed, **options):
+    r"""What `train` makes of a network on a training set, all of it, and that set: TrainingRun, Dataset."""
+    data = datasets.load_dataset(case, n)
+    return whole(train(data, hidden, seed, **options)), data
+
+
 def attacked(params, m, **options):
     r"""`attack.reconstruct`, all of it: a Reconstruction."""
     return whole(attack.reconstruct(params, m, **options))
+
+
+def told(ncc, ssim, keys):
+    r"""Some of the numbers of `metrics.summarise`, from NCC and SSIM of all training images, (n,) each: a dict."""
+    got = metrics.summarise(ncc, ssim)
+    return {key: got[key] for key in keys}
 
 
 def pixels(images):

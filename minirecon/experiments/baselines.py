@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import metrics
 from ..attack import baselines
-from . import attacked, pixels, shipped, whole
+from . import attacked, pixels, shipped, told, whole
 from .drawing import captions
 from .drawing.images import image_rows, parts
 
@@ -22,6 +22,7 @@ METHODS = {
 }
 SHOWN = 5  # training images of each label
 LARGE = 500
+KEYS = ("ncc", "over_0.9", "ssim", "top10", "best", "rank30")
 PUBLISHED = {"top10": 0.121, "best": 0.187, "rank30": 0.068}  # MNIST, n = 500, from the authors' notebooks' images
 
 
@@ -42,8 +43,7 @@ def run(
         options = {"seed": seed, "progress": progress}
         rec = attacked(params, m, span=span, samples=samples, iterations=iterations, **options)
         options |= {"iterations": inversion_iterations, "start_scale": inversion_start}
-        inverted = whole(baselines.invert(params, m, **options))
-        rows = baselines.first_layer(params)
+        inverted, rows = whole(baselines.invert(params, m, **options)), baselines.first_layer(params)
         found = {"attack": rec, "inversion": inverted, "first_layer": rows}
         scores = {name: metrics.score(each, data) for name, each in found.items()}
         scores |= scores["attack"].null | {"unseen": scores["first_layer"].null["unseen"]}  # the larger number
@@ -71,11 +71,9 @@ def draw(data):
     figure, every = parts(data["cases"].tolist(), title, (11, 8.0))
     for case, part in every.items():
         part.suptitle(f"{case}: a net trained on {data['n']} images", fontsize=11)
-        names = ["training image", *METHODS.values()]
-        rows = dict(zip(names, data[f"{case}_images"] / 255, strict=True))
-        numbers = data[f"{case}_ncc"][:, data[f"{case}_chosen"]]
-        titles = {name: [f"{v:.2f}" for v in row] for name, row in zip(METHODS.values(), numbers, strict=True)}
-        image_rows(part, rows, tuple(data[f"{case}_shape"]), titles)
+        images, ncc = data[f"{case}_images"] / 255, data[f"{case}_ncc"][:, data[f"{case}_chosen"]]
+        titles = [[""] * ncc.shape[1], *np.char.mod("%.2f", ncc)]
+        image_rows(part, ["training image", *METHODS.values()], images, data[f"{case}_shape"], titles)
     return figure
 
 
@@ -84,22 +82,15 @@ def numbers(data):
     result = {}
     for case in data["cases"].tolist():
         each = zip(METHODS, data[f"{case}_sizes"].tolist(), data[f"{case}_ncc"], data[f"{case}_ssim"], strict=True)
-        result[case] = {name: {"candidates": size, **told(ncc, ssim)} for name, size, ncc, ssim in each}
-    names = ("first_layer", "unseen", "mean_image")
-    each = zip(names, data["large_ncc"], data["large_ssim"], strict=True)
-    return result | {"large": {name: told(*pair) for name, *pair in each}}
-
-
-def told(ncc, ssim):
-    r"""The numbers of one method from NCC and SSIM of all training images, (n,) each."""
-    got = metrics.summarise(ncc, ssim)
-    return {key: got[key] for key in ("ncc", "over_0.9", "ssim", "top10", "best", "rank30")}
+        result[case] = {name: {"candidates": size, **told(ncc, ssim, KEYS)} for name, size, ncc, ssim in each}
+    each = zip(("first_layer", "unseen", "mean_image"), data["large_ncc"], data["large_ssim"], strict=True)
+    return result | {"large": {name: told(*pair, KEYS) for name, *pair in each}}
 
 
 def caption(data):
     r"""What the figure shows."""
     got, n = numbers(data), data["n"]
-    tables = []
+    tables, said = [], []
     for case in data["cases"].tolist():
         head = [f"{case}, n = {n}", "candidates", "median NCC", "NCC over 0.9", "median SSIM", "SSIM, top ten"]
         rows = [
@@ -107,25 +98,17 @@ def caption(data):
             for name, row in got[case].items()
         ]
         tables.append(captions.table(head, rows))
+        (_, _, ours, *_), *others = rows
+        name, _, best, *_ = max(others, key=lambda row: row[2])
+        relation = "above" if ours > best else "**not** above"
+        said.append(f"On {case} the attack's median NCC, {ours:.3f}, is {relation} that of {name},")
+        said[-1] += f" the best of the others, {best:.3f}."
     return captions.text(
         "baselines",
         data=data,
         shown=SHOWN,
         large=got["large"],
         tables="\n\n".join(tables),
-        verdict=verdict(data),
+        verdict="\n".join(said),
         published=captions.listed(PUBLISHED.values(), ".3f"),
     )
-
-
-def verdict(data):
-    r"""Which of the others comes nearest to the attack by median NCC, for each case."""
-    said = []
-    for case in data["cases"].tolist():
-        rows = numbers(data)[case]
-        best = max((name for name in METHODS if name != "attack"), key=lambda name: rows[name]["ncc"])
-        ours = rows["attack"]["ncc"]
-        relation = "above" if ours > rows[best]["ncc"] else "**not** above"
-        said.append(f"On {case} the attack's median NCC, {ours:.3f}, is {relation} that of {METHODS[best]},")
-        said[-1] += f" the best of the others, {rows[best]['ncc']:.3f}."
-    return "\n".join(said)

@@ -7,9 +7,7 @@ import numpy as np
 
 from .. import metrics
 from ..attack.baselines import CONTRAST
-from ..io import datasets
-from ..training import train
-from . import attacked, pixels, whole
+from . import attacked, pixels, told, trained
 from .drawing import captions
 from .drawing.images import MOST_PAIRS, pairs, parts
 
@@ -38,9 +36,8 @@ def run(
     """
     arrays = {"cases": cases, "n": n, "m": m, "iterations": iterations}
     for case in cases:
-        data = datasets.load_dataset(case, n)
-        params = whole(train(data, hidden, seed, target_time=target_time, progress=progress)).params
-        rec = attacked(params, m, seed=seed, progress=progress, iterations=iterations)
+        net, data = trained(case, n, hidden, seed, target_time=target_time, progress=progress)
+        rec = attacked(net.params, m, seed=seed, progress=progress, iterations=iterations)
         score = metrics.score(rec, data)
         scaled = rec.x * (CONTRAST / np.maximum(rec.x.std(axis=1, keepdims=True), 1e-12))
         every = {
@@ -54,8 +51,8 @@ def run(
             ranked = [getattr(every[row], key)[np.argsort(-every[row].ssim)] for row in ROWS]
             arrays[f"{case}_{key}"] = np.array(ranked, np.float32)
         best = np.argsort(-score.ssim)[:MOST_PAIRS]
-        for key, images in (("images", score.images), ("truth", data.x + data.mean)):
-            arrays[f"{case}_{key}"] = pixels(images[best])
+        arrays[f"{case}_images"] = pixels(score.images[best])
+        arrays[f"{case}_truth"] = pixels((data.x + data.mean)[best])
         arrays[f"{case}_shape"] = data.image_shape
     return arrays
 
@@ -73,26 +70,18 @@ def draw(data):
     for case, part in every.items():
         images, truth = data[f"{case}_images"] / 255, data[f"{case}_truth"] / 255
         part.suptitle(f"{case}: the best {len(images)} of {data['n']} training images, sorted by SSIM", fontsize=11)
-        scores = zip(data[f"{case}_ssim"][0], data[f"{case}_ncc"][0], strict=True)
-        titles = [f"SSIM {ssim:.2f}\nNCC {ncc:.2f}" for ssim, ncc in scores]
-        pairs(part, images, truth, tuple(data[f"{case}_shape"]), titles)
+        pairs(part, images, truth, data[f"{case}_shape"], data[f"{case}_ssim"][0], data[f"{case}_ncc"][0])
     return figure
 
 
 def numbers(data):
-    r"""For each case and each of `ROWS`: SSIM and NCC as `summary` has them; and what was published."""
+    r"""For each case and each of `ROWS`: of `metrics.summarise` what was published; and that."""
     result = {}
     for case in data["cases"].tolist():
-        scores = zip(data[f"{case}_ssim"], data[f"{case}_ncc"], strict=True)
-        result[case] = {row: summary(*each) for row, each in zip(ROWS, scores, strict=True)}
+        rows = zip(ROWS, data[f"{case}_ncc"], data[f"{case}_ssim"], strict=True)
+        result[case] = {name: told(ncc, ssim, PUBLISHED[case]) for name, ncc, ssim in rows}
         result[case]["published"] = PUBLISHED[case]
     return result
-
-
-def summary(ssim, ncc):
-    r"""SSIM: mean of the ten best, best, 30th (None if there are fewer), how many above 0.4; NCC: median, above 0.8."""
-    got = metrics.summarise(ncc, ssim)
-    return {key: got[key] for key in ("top10", "best", "rank30", "over_0.4", "ncc", "ncc_over_0.8")}
 
 
 def caption(data):

@@ -6,9 +6,7 @@ Samples on the margin, those with the smallest |Φ|, are the ones whose λ is no
 import numpy as np
 
 from .. import metrics, mlp
-from ..io import datasets
-from ..training import train
-from . import attacked, fig3, whole
+from . import attacked, fig3, trained
 from .drawing import captions, curves
 from .drawing.images import BLACK, BLUE, GREEN, ORANGE, SKY
 
@@ -16,7 +14,8 @@ QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 1
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones
 PUBLISHED = {50: 0.95, 100: 0.84, 500: 0.71, 1000: 0.59}
 PUBLISHED_MARGIN = 10, 13
-COLUMNS = ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")
+COLUMNS = ("phi", "ssim", "ncc", "unseen", "unseen_ncc", "mean_image")  # of all samples
+SINGLE = ("log_loss", "accuracy", "other_best", "other_ncc", "names")  # of each panel
 
 
 def run(
@@ -33,28 +32,21 @@ def run(
     """
     panels = [(size, hidden, False) for size in sizes]
     panels += [(n, widths, False) for widths in architectures] + [(n, hidden, True)]
-    columns = {key: [] for key in COLUMNS}
-    single = {key: [] for key in ("log_loss", "accuracy", "other_best", "other_ncc", "names")}
+    columns, single = [], []
     for size, widths, biases in panels:
-        data = datasets.load_dataset(case, size)
         options = {"target_time": target_time, "hidden_biases": biases, "progress": progress}
-        trained = whole(train(data, widths, seed, **options))
-        m = min(2 * size, most)
-        rec = attacked(trained.params, m, seed=seed, progress=progress, iterations=iterations)
-        score = metrics.score(rec, data)
-        unseen = score.null["unseen"]
-        phi = mlp.forward(trained.params, data.x.astype(np.float32)).phi[:, 0]
-        found = phi, score.ssim, score.ncc, unseen.ssim, unseen.ncc, score.null["mean_image"].ssim
-        for key, values in zip(COLUMNS, found, strict=True):
-            columns[key].append(values)
-        other = metrics.score(rec, fig3.unseen(data))
+        net, data = trained(case, size, widths, seed, **options)
+        rec = attacked(net.params, min(2 * size, most), seed=seed, progress=progress, iterations=iterations)
+        score, other = metrics.score(rec, data), metrics.score(rec, fig3.unseen(data))
+        unseen, mean_image = score.null["unseen"], score.null["mean_image"]
+        phi = mlp.forward(net.params, data.x.astype(np.float32)).phi[:, 0]
+        columns.append([phi, score.ssim, score.ncc, unseen.ssim, unseen.ncc, mean_image.ssim])
         name = "–".join(map(str, widths)) + (" + biases" if biases else "")
-        last = (trained.history[key][-1] for key in ("log_loss", "train_accuracy"))
-        for key, value in zip(single, (*last, other.ssim.max(), np.median(other.ncc), name), strict=True):
-            single[key].append(value)
-    arrays = {key: np.concatenate(values).astype(np.float32) for key, values in columns.items()}
-    n = [size for size, _, _ in panels]
-    return {"case": case, "n": n, "by_size": len(sizes), **single, **arrays}
+        log_loss, accuracy = (net.history[key][-1] for key in ("log_loss", "train_accuracy"))
+        single.append([log_loss, accuracy, other.ssim.max(), np.median(other.ncc), name])
+    arrays = dict(zip(SINGLE, zip(*single, strict=True), strict=True))
+    arrays |= zip(COLUMNS, np.concatenate(columns, axis=1).astype(np.float32), strict=True)
+    return {"case": case, "n": [size for size, _, _ in panels], "by_size": len(sizes), **arrays}
 
 
 def split(data, key):

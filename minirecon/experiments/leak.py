@@ -6,9 +6,7 @@ The theory (paper, section 3) is about infinite training. Does the attack profit
 import numpy as np
 
 from .. import kkt, metrics, mlp
-from ..io import datasets
-from ..training import train
-from . import attacked, whole
+from . import attacked, trained
 from .drawing import captions, curves
 from .drawing.images import BLACK, GREEN
 
@@ -35,12 +33,11 @@ def run(
     net_keys = ("log10_time", "log_loss", "cosine", "effective", "mean_lam")
     arrays |= {key: np.zeros((len(cases), nets, len(levels))) for key in net_keys}
     for c, case in enumerate(cases):
-        data = datasets.load_dataset(case, n)
         for net in range(nets):
             params, time = None, 0.0  # None: initial weights of the seed; later the same network goes on
             for level, target in enumerate(levels):
                 options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
-                params, history, _ = whole(train(data, hidden, seed + net, **options))
+                (params, history, _), data = trained(case, n, hidden, seed + net, **options)
                 time += history["time"][-1]
                 lam = kkt.multipliers(mlp.cast(params, float), data.x, data.y)
                 # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean

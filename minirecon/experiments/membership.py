@@ -35,12 +35,8 @@ def roc(score, member):
     -------
     false, true : (thresholds + 1,), rising; equal scores share a threshold
     """
-    _, inverse = np.unique(-score, return_inverse=True)
-    curves = []
-    for chosen in (~member, member):
-        counts = np.bincount(inverse[chosen], minlength=inverse.max() + 1)
-        curves.append(np.concatenate([[0], np.cumsum(counts) / chosen.sum()]))
-    return tuple(curves)
+    thresholds = np.append(np.inf, np.unique(score)[::-1])  # above all: 0
+    return tuple(np.mean(score[chosen, None] >= thresholds, axis=0) for chosen in (~member, member))
 
 
 def area(score, member):

@@ -132,11 +132,9 @@ def draw(data):
     figure = blank(11, 9.6, "Two candidates for one: the parameter loss does not notice")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.9, 1))
     pictures = data["pictures"].reshape(count, len(ROWS), -1) / 255
-    rows = {label: pictures[:, place] for place, label in enumerate(ROWS)}
     words = [f"NCC {ncc:.2f}, Φ {phi:.1f}" for ncc, phi in zip(data["ncc"].flat, data["phi"].flat, strict=True)]
-    words = np.char.replace(words, "-", "−").reshape(data["ncc"].shape)
-    titles = {label: words[:, place] for place, label in enumerate(ROWS)}
-    image_rows(upper, rows, tuple(data["shape"]), titles)
+    titles = np.char.replace(words, "-", "−").reshape(data["ncc"].shape).T
+    image_rows(upper, ROWS, pictures.transpose(1, 0, 2), data["shape"], titles)
     change = np.abs(data["measured"] - data["measured"][:, :, :1])
     change[..., 0] /= data["norm"]
     panels = lower.subplots(1, 3)

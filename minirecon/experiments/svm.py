@@ -6,10 +6,9 @@ The paper's section 3 for Φ(x) = ⟨w, x⟩, for Φ(x) = W²W¹x, and for a ReL
 import numpy as np
 
 from .. import kkt, metrics
-from ..io import datasets
 from ..mlp import Layer
-from ..training import flow_step, log_logistic_loss, train
-from . import whole
+from ..training import flow_step, log_logistic_loss
+from . import trained
 from .drawing import captions
 from .drawing.curves import MARKED, panels
 from .drawing.images import BLACK, BLUE, ORANGE, show
@@ -24,7 +23,8 @@ def run(seed, progress, case="mnist", n=20, width=100, log_losses=(-1.0, -2.0, -
     Returns a dict: λ of the SVM; of the linear network the cosine of W²W¹ with w for each log L, and σ(−q) scaled to
     the sum of λ; singular values of both first layers; vectors to draw; their |NCC| with the nearest training image.
     """
-    data = datasets.load_dataset(case, n)
+    net, data = trained(case, n, (width,), seed, progress=progress)
+    relu = net.params[0].weight.astype(float)
     w, _, lam = kkt.hard_margin(data.x, data.y, bias=False)
     cosine, late = [], None
     for log_loss in log_losses:  # each time from the same start: the path is the same, a little longer
@@ -33,7 +33,6 @@ def run(seed, progress, case="mnist", n=20, width=100, log_losses=(-1.0, -2.0, -
         cosine.append(product @ w / np.linalg.norm(product) / np.linalg.norm(w))
         weights = log_logistic_loss(data.y * (data.x @ product))[1]
         late = weights / weights.sum() * lam.sum()
-    relu = whole(train(data, hidden=(width,), seed=seed, progress=progress)).params[0].weight.astype(float)
     vectors = np.array([w, _largest(first.weight, 1)[0], *_largest(relu, RELU_ROWS)])
     images, truth = (x.reshape(-1, *data.image_shape) for x in (vectors, data.x))
     span = np.linalg.svd(relu)[2][:n]
@@ -81,8 +80,8 @@ def draw(data):
     singular.legend(fontsize=9)
     names = ["w of the SVM", "linear network,\na row of W¹"] + ["ReLU network,\na row of W¹"] * RELU_ROWS
     for axes, vector, name, ncc in zip(images, data["vectors"].astype(float), names, data["nearest"], strict=True):
-        show(axes, metrics.stretch(vector[None])[0], tuple(data["shape"]))
-        axes.set_title(f"{name}\n|NCC| with nearest image {ncc:.2f}", fontsize=9)
+        title = f"{name}\n|NCC| with nearest image {ncc:.2f}"
+        show(axes, metrics.stretch(vector[None])[0], data["shape"], title, fontsize=9)
     return figure
 
 

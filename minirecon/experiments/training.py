@@ -2,9 +2,8 @@ r"""Does training get near a KKT point? The paper's section 3 over flow time, by
 
 import numpy as np
 
-from ..io import datasets
-from ..training import LEARNING_RATE, train
-from . import whole
+from ..training import LEARNING_RATE
+from . import trained
 from .drawing import captions, curves
 
 QUICK = {"target_time": 1e4, "gd_steps": 2_000}
@@ -16,14 +15,14 @@ def run(seed, progress, case="mnist", n=20, target_time=1e6, gd_steps=20_000):
 
     Returns a dict: of both histories (`flow_…`, `gd_…`, as in `train.TrainingRun`) all that is drawn.
     """
-    data, arrays = datasets.load_dataset(case, n), {"case": case, "n": n}
+    arrays = {"case": case, "n": n}
     ways = {
         "flow": {"target_time": target_time, "record_every": 5},
         "gd": {"target_time": gd_steps * LEARNING_RATE, "method": "gd", "record_every": 20},
     }
     for way, options in ways.items():
-        history = whole(train(data, seed=seed, progress=progress, **options)).history
-        arrays |= {f"{way}_{key}": values for key, values in history.items()}
+        net, _ = trained(case, n, (1000, 1000), seed, progress=progress, **options)
+        arrays |= {f"{way}_{key}": values for key, values in net.history.items()}
     return arrays
 
 
@@ -32,30 +31,21 @@ def draw(data):
     figure, (loss, margin, norm, cosine, accuracy) = curves.panels(
         5, f"Training on {data['n']} samples of {data['case']}: log-loss time (lines) and plain gradient descent (dots)"
     )
-    time, seen = data["flow_time"], data["gd_time"] > 0
-
-    def both(axes, key, label, column=None, line=curves.LINES[0]):
-        flow, gd = (data[f"{way}_{key}"].T if column is None else data[f"{way}_{key}"].T[column] for way in WAYS)
-        axes.plot(time[1:], flow[1:], **line, label=label)
-        dots = np.unique(np.geomspace(1, seen.sum(), 25).astype(int)) - 1
-        axes.plot(data["gd_time"][seen][dots], gd[seen][dots], ".", color=line["color"], markersize=7)
-
-    both(loss, "log_loss", "log L")
-    both(margin, "median_margin", "median")
-    both(margin, "min_margin", "smallest", line=curves.LINES[1])
-    for layer in range(data["flow_norm"].shape[1]):
-        both(norm, "norm", f"layer {layer + 1}", layer, curves.LINES[layer])
-        both(cosine, "alignment", f"layer {layer + 1}", layer, curves.LINES[layer])
-    both(accuracy, "train_accuracy", "training set")
-    both(accuracy, "test_accuracy", "test set", line=curves.LINES[1])
-    for axes, label in (
-        (loss, "log L (natural logarithm)"),
-        (margin, "margin yΦ(x), units of the output"),
-        (norm, "norm ‖θˡ‖"),
-        (cosine, "cosine of θˡ and −∂L/∂θˡ"),
-        (accuracy, "share classified correctly"),
+    later = np.flatnonzero(data["gd_time"])  # the axis is logarithmic
+    dots = later[np.unique(np.geomspace(1, len(later), 25).astype(int)) - 1]
+    layers = [f"layer {layer + 1}" for layer in range(data["flow_norm"].shape[1])]
+    for axes, what, keys, labels in (
+        (loss, "log L (natural logarithm)", ["log_loss"], ["log L"]),
+        (margin, "margin yΦ(x), units of the output", ["median_margin", "min_margin"], ["median", "smallest"]),
+        (norm, "norm ‖θˡ‖", ["norm"], layers),
+        (cosine, "cosine of θˡ and −∂L/∂θˡ", ["alignment"], layers),
+        (accuracy, "share classified correctly", ["train_accuracy", "test_accuracy"], ["training set", "test set"]),
     ):
-        axes.set(xscale="log", xlabel="flow time T = Σ step size", ylabel=label)
+        flow, gd = (np.column_stack([data[f"{way}_{key}"] for key in keys]).T for way in WAYS)
+        for line, label, smooth, steps in zip(curves.LINES, labels, flow, gd, strict=False):
+            axes.plot(data["flow_time"][1:], smooth[1:], **line, label=label)
+            axes.plot(data["gd_time"][dots], steps[dots], ".", color=line["color"], markersize=7)
+        axes.set(xscale="log", xlabel="flow time T = Σ step size", ylabel=what)
         if axes is not loss:
             axes.legend(fontsize=9)
     return figure

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 from tiny import SEED, TINY, saved
 
-from minirecon import attack, load_dataset, metrics, mlp, train
+from minirecon import attack, experiments, load_dataset, metrics, mlp, train
 from minirecon.experiments import fig3, fig4, leak
 
 
@@ -34,12 +34,12 @@ def test_fig3_reports_what_metrics_measures(case):
     np.testing.assert_allclose(metrics.ssim(images, originals), every["attack"][0], atol=0.02)
 
 
-def test_fig3_summary():
+def test_numbers_that_are_told():
     ssim = np.linspace(1, 0, 41)[::-1]
-    got = fig3.summary(ssim, ssim)
+    got = experiments.told(ssim, ssim, fig3.PUBLISHED["mnist"])
     best = {"top10": pytest.approx(0.8875), "best": 1, "rank30": pytest.approx(0.275), "over_0.4": 24}
     assert got == {**best, "ncc": 0.5, "ncc_over_0.8": 8}
-    assert fig3.summary(ssim[:29], ssim[:29])["rank30"] is None
+    assert experiments.told(ssim[:29], ssim[:29], ["rank30"]) == {"rank30": None}
 
 
 def test_fig3_draws_the_best_above_their_originals():

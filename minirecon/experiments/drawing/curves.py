@@ -5,7 +5,7 @@ Lines differ in colour and in style, for colour-blind readers and for print.
 
 import numpy as np
 
-from .images import BLACK, BLUE, GREEN, ORANGE, SKY, blank
+from .images import BLACK, BLUE, GREEN, ORANGE, SKY, blank, cells
 
 STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-."), (SKY, (0, (5, 1))))
 LINES = [{"color": colour, "linestyle": style} for colour, style in STYLES]
@@ -30,12 +30,8 @@ def loss_history(history):
         shown = np.where(values > 0, values, np.nan)  # the axis is logarithmic
         note = "" if np.any(values > 0) else " (0 throughout)"
         axes.plot(np.arange(1, len(values) + 1), shown, style, color=colour, label=label + note)
-    axes.set(
-        yscale="log",
-        xlabel="iteration",
-        ylabel="term of the loss, as it enters the sum",
-        title="The attack's loss, term by term",
-    )
+    axes.set(yscale="log", xlabel="iteration", ylabel="term of the loss, as it enters the sum")
+    axes.set_title("The attack's loss, term by term")
     axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -43,8 +39,7 @@ def loss_history(history):
 
 def training(history):
     r"""Loss, margins and norms over the flow time of a training run."""
-    figure = blank(7.2, 8.0)
-    upper, middle, lower = figure.subplots(3, 1, sharex=True)
+    figure, (upper, middle, lower) = panels(3, None, 1, (7.2, 8 / 3), sharex=True)
     history = {key: values[history["time"] > 0] for key, values in history.items()}  # the axis is logarithmic
     time = history["time"]
     upper.plot(time, history["log_loss"], color=BLUE)
@@ -57,8 +52,6 @@ def training(history):
         lower.plot(time, cosine, **LINES[layer % 4], label=f"layer {layer + 1}")
     lower.set(ylabel="cosine of θ and −∇L", xlabel="flow time T = Σ step size", xscale="log", ylim=(-0.05, 1.05))
     lower.legend()
-    for axes in (upper, middle, lower):
-        axes.grid(alpha=0.3)
     return figure
 
 
@@ -80,16 +73,15 @@ def kkt(report, name):
     return figure
 
 
-def panels(count, title, columns=3, size=(4.2, 3.6)):
-    r"""A figure with a title and `count` axes with a grid, so many a row."""
+def panels(count, title, columns=3, size=(4.2, 3.6), sharex=False):
+    r"""A figure with a title and `count` axes with a grid, so many a row; `sharex` as in Matplotlib."""
     rows = -(-count // columns)
     figure = blank(size[0] * min(count, columns), size[1] * rows, title)
-    every = figure.subplots(rows, min(count, columns), squeeze=False).ravel()
-    for axes in every[:count]:
+    every = cells(figure, rows, min(count, columns), sharex=sharex).ravel()[:count]
+    for axes in every:
+        axes.set_axis_on()
         axes.grid(alpha=0.3)
-    for axes in every[count:]:
-        axes.set_axis_off()
-    return figure, every[:count]
+    return figure, every
 
 
 def legend(figure, axes, columns, **options):

@@ -31,11 +31,21 @@ def save(figure, path):
         figure.savefig(temporary, dpi=120)
 
 
-def show(axes, pixels, shape):
-    r"""Draw one image, pixels (d,) in [0, 1] in the order `shape` = (c, h, w), without ticks."""
+def cells(part, rows, columns, **options):
+    r"""Axes (rows, columns) in a figure or a part of one, as `subplots` makes them, unseen until something is shown."""
+    grid = part.subplots(rows, columns, squeeze=False, **options)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    return grid
+
+
+def show(axes, pixels, shape, title="", **font):
+    r"""Draw one image, pixels (d,) in [0, 1] in the order `shape` = (c, h, w), without ticks, below its title."""
     image = pixels.reshape(shape).transpose(1, 2, 0)  # (h, w, c)
     axes.imshow(image if shape[0] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
+    axes.set_title(title, **font)
 
 
 def reconstructions(score, data):
@@ -50,30 +60,26 @@ def reconstructions(score, data):
     )
     figure = blank(10, 2.45 * -(-len(order) // COLUMNS) + 0.7, title, 11)
     figure.get_layout_engine().set(h_pad=0.02, hspace=0)
-    titles = [f"SSIM {score.ssim[i]:.2f}\nNCC {score.ncc[i]:.2f}" for i in order]
-    pairs(figure, score.images[order], data.x[order] + data.mean, data.image_shape, titles)
+    truth = data.x[order] + data.mean
+    pairs(figure, score.images[order], truth, data.image_shape, score.ssim[order], score.ncc[order])
     return figure
 
 
-def pairs(part, images, truth, shape, titles):
-    r"""In a figure or a part of one, images (c, d) in [0, 1] above the `truth` (c, d), each with its title.
+def pairs(part, images, truth, shape, ssim, ncc):
+    r"""In a figure or a part of one, images (c, d) in [0, 1] with their scores, above the `truth` (c, d).
 
-    A block of two rows for every ten of them; there may be more titles.
+    A block of two rows for every ten of them; there may be more scores.
     """
     blocks = -(-len(images) // COLUMNS)
     # a narrow empty row between the blocks
-    grid = part.subplots(3 * blocks - 1, COLUMNS, squeeze=False, height_ratios=([1, 1, 0.1] * blocks)[:-1])
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for place, (image, original, title) in enumerate(zip(images, truth, titles, strict=False)):
+    grid = cells(part, 3 * blocks - 1, COLUMNS, height_ratios=([1, 1, 0.1] * blocks)[:-1])
+    for place, (image, original) in enumerate(zip(images, truth, strict=True)):
         block, column = divmod(place, COLUMNS)
-        above, below = grid[3 * block, column], grid[3 * block + 1, column]
-        above.set_title(title, fontsize=9)
-        for axes, pixels, label in ((above, image, "reconstructed"), (below, original, "training image")):
-            axes.set_axis_on()
-            show(axes, pixels, shape)
-            if column == 0:
-                axes.set_ylabel(label, fontsize=9)
+        title = f"SSIM {ssim[place]:.2f}\nNCC {ncc[place]:.2f}"
+        show(grid[3 * block, column], image, shape, title, fontsize=9)
+        show(grid[3 * block + 1, column], original, shape)
+    for axes, label in zip(grid[:, 0], ["reconstructed", "training image", ""] * blocks, strict=False):
+        axes.set_ylabel(label, fontsize=9)
 
 
 def parts(names, title, size):
@@ -104,21 +110,12 @@ def _points(score, data):
     return figure
 
 
-def image_rows(part, rows, shape, titles):
-    r"""Rows of images in a figure or a part of one: `rows` a dict of label -> (c, d) in [0, 1], `titles` likewise.
-
-    A row without titles has none; one that is shorter than the others is filled up with nothing.
-    """
-    columns = max(map(len, rows.values()))
-    grid = part.subplots(len(rows), columns, squeeze=False)
-    for (label, images), line in zip(rows.items(), grid, strict=True):
-        for place, axes in enumerate(line):
-            if place >= len(images):
-                axes.set_axis_off()
-                continue
-            show(axes, images[place], shape)
-            if label in titles:
-                axes.set_title(titles[label][place], fontsize=8, pad=3)
+def image_rows(part, labels, images, shape, titles):
+    r"""In a figure or a part of one, rows of images (rows, columns, d) in [0, 1]: a label each, and titles as many."""
+    grid = cells(part, *images.shape[:2])
+    for label, line, row, words in zip(labels, grid, images, titles, strict=True):
+        for axes, image, title in zip(line, row, words, strict=True):
+            show(axes, image, shape, title, fontsize=8, pad=3)
         line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
 
 
@@ -136,10 +133,10 @@ def candidates(x, y, lam, class_names=("−1", "+1")):
     return _grid(x[order], titles, title)
 
 
-def consensus(x, y, support, class_names=("−1", "+1")):
+def consensus(x, y, support):
     r"""What several runs agree on (the first 40), as `candidates` shows it. None if x has no image shape."""
     count = min(len(x), 40)
-    titles = [f"{class_names[int(y[i] > 0)]}, {support[i]:.0%}" for i in range(count)]
+    titles = [f"{'+1' if y[i] > 0 else '−1'}, {support[i]:.0%}" for i in range(count)]
     title = f"What the runs agree on: {count} of {len(x)} groups of candidates (label, share of the other runs)"
     return _grid(x[:count], titles, title)
 
@@ -149,11 +146,7 @@ def _grid(x, titles, title):
     if shape is None:
         return None
     figure = blank(10, 1.12 * rows + 0.9, title, 11)
-    images = stretch(x.astype(float))
-    for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).ravel()):
-        axes.set_axis_off()
-        if place < len(x):
-            axes.set_axis_on()
-            show(axes, images[place], shape)
-            axes.set_title(titles[place], fontsize=8)
+    grid = cells(figure, rows, COLUMNS).ravel()
+    for axes, image, text in zip(grid, stretch(x.astype(float)), titles, strict=False):
+        show(axes, image, shape, text, fontsize=8)
     return figure
