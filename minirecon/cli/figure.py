@@ -14,14 +14,14 @@ from .output import Run
 def figure(args):
     r"""Make one figure or all."""
     for name in experiments.NAMES if args.name == "all" else [args.name]:
-        _make(name, args.out or f"minirecon-out/figure-{args.name}", args.seed, args.quick)
+        _make(name, args)
 
 
-def _make(name, out, seed, quick):
-    r"""Run the experiment `name` and write NAME.npz, .png, .md and .json, and README.md, to the folder `out`."""
-    module, settings = experiments.load(name), experiments.settings(name, quick)
-    with Run("figure", out, seed, {"name": name, "quick": quick, **settings}) as run:
-        data = {key: np.asarray(value) for key, value in module.run(seed, True, **settings).items()}
+def _make(name, args):
+    r"""Run the experiment `name` and write NAME.npz, .png, .md and .json, and README.md of all that are there."""
+    module, settings = experiments.load(name), experiments.settings(name, args.quick)
+    with Run(args, f"minirecon-out/figure-{args.name}", {"name": name, "quick": args.quick, **settings}) as run:
+        data = {key: np.asarray(value) for key, value in module.run(args.seed, True, **settings).items()}
         with atomic(run.out / f"{name}.npz") as temporary:
             np.savez_compressed(temporary, **data)
         run.draw(name, module.draw(data))

@@ -21,13 +21,14 @@ from . import tables
 class Run:
     r"""The output folder of a verb, its clock, and the results.json it ends with.
 
+    args : the verb's options, of which `verb`, `seed` and `out` are used; `default` : where `out` is None
     Used in a `with`: an error takes the folders away again that it had made and that are still empty.
     Raises ValueError if `out` is a file or can't be written.
     """
 
-    def __init__(self, verb, out, seed, config, intro=None):
-        self.out, self.start = Path(out), time.monotonic()
-        self.results = {"command": verb, "config": config, "seed": seed}
+    def __init__(self, args, default, config):
+        self.out, self.start = Path(args.out or default), time.monotonic()
+        self.results = {"command": args.verb, "config": config, "seed": args.seed}
         self.made = [folder for folder in (self.out, *self.out.parents) if not folder.exists()]
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -35,10 +36,8 @@ class Run:
         except OSError as error:
             self._clear()
             raise ValueError(f"--out {self.out}: can't write there ({error.strerror}); choose another folder") from None
-        if intro:
-            print(intro)
-        echo = ", ".join(f"{key} {value}" for key, value in {**config, "seed": seed}.items())
-        print(textwrap.fill(f"minirecon {verb}: {echo}", 79, subsequent_indent="  "), flush=True)
+        echo = ", ".join(f"{key} {value}" for key, value in {**config, "seed": args.seed}.items())
+        print(textwrap.fill(f"minirecon {args.verb}: {echo}", 79, subsequent_indent="  "), flush=True)
 
     def __enter__(self):
         return self

@@ -27,13 +27,11 @@ def scores(rows, null, n):
     rows = rows | {f"null: {NULLS[kind]}": summary for kind, summary in null.items()}
     if "ssim" in next(iter(rows.values())):
         widths, form = (26, 8, 11, 9, 9, 11), IMAGE_ROW
-        lines = [["", "NCC", "NCC", "SSIM", "SSIM", "SSIM"], ["", "median", "over 0.9", "median", "top 10", "over 0.4"]]
+        head = [["NCC", "NCC", "SSIM", "SSIM", "SSIM"], ["median", "over 0.9", "median", "top 10", "over 0.4"]]
     else:
         widths, form = (26, 20, 24), POINT_ROW
-        lines = [
-            ["", "candidates within", "training samples with"],
-            ["", "0.15 of a sample", "a candidate within 0.15"],
-        ]
+        head = [["candidates within", "training samples with"], ["0.15 of a sample", "a candidate within 0.15"]]
+    lines = [["", *line] for line in head]
     lines += [[name, *form.format(**row, n=n).split(", ")] for name, row in rows.items()]
     return columns(widths, lines)
 

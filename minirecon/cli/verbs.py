@@ -25,10 +25,10 @@ def run_demo(args):
     preset = DEMOS[args.case]
     also = f" the number {preset.n}," if "samples" in preset.settings else ""
     text = DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case, also=also)
-    intro = textwrap.fill(text, 79) + "\n"
+    print(textwrap.fill(text, 79) + "\n")
     config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
     config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
-    with _open(args, args.case, config, intro) as run:
+    with Run(args, f"minirecon-out/demo-{args.case}", config) as run:
         params, data, rec, score = demo(args.case, args.seed, progress=True)
         run.write_candidates(params, rec, data.class_names)
         run.write_score(score, data, len(rec.x))
@@ -45,7 +45,7 @@ def run_train(args):
         "first_scale": args.first_scale,
         "hidden_biases": args.hidden_biases,
     }
-    with _open(args, args.case, {"case": args.case, "n": args.n, **config}) as run:
+    with Run(args, f"minirecon-out/train-{Path(args.case).stem}", {"case": args.case, "n": args.n, **config}) as run:
         trained = train(data, seed=args.seed, progress=True, **config)
         if trained.interrupted:
             print("interrupted: keeping the weights so far")
@@ -74,7 +74,7 @@ def run_attack(args):
     config |= attack.complete(args.optimizer, given)
     several = args.runs != 1 or args.jobs is not None or args.scheduler is not None
     found = {"weights": args.weights, **({"runs": args.runs} if several else {}), **config}
-    with _open(args, args.weights, found) as run:
+    with Run(args, f"minirecon-out/attack-{Path(args.weights).stem}", found) as run:
         state = run.out / "state.npz"
         saved = sorted(run.out.glob("run-*.npz" if several else state.name))
         # an attack, whose hours are worth something, is neither overwritten nor begun anew unasked
@@ -95,11 +95,6 @@ def run_attack(args):
         run.finish(spent=() if rec.interrupted else (state,))
 
 
-def _open(args, name, config, intro=None):
-    out = args.out or f"minirecon-out/{args.verb}-{Path(name).stem}"
-    return Run(args.verb, out, args.seed, config, intro)
-
-
 def _where_possible(write, *args):
     try:
         write(*args)
@@ -113,7 +108,7 @@ def run_score(args):
     data = datasets.load_dataset(args.against, args.n)
     score = metrics.score(rec, data)
     config = {"dir": args.dir, "against": args.against, "n": args.n}
-    with Run("score", args.out or Path(args.dir) / "score", args.seed, config) as run:
+    with Run(args, Path(args.dir) / "score", config) as run:
         run.write_score(score, data, len(rec.x))
         if rec.run is not None and rec.start is not None:
             _where_possible(run.write_agreement, rec, data)
@@ -125,7 +120,7 @@ def run_kkt(args):
     params = mlp.check(weights.load(args.weights), args.weights, outputs=1)
     data = datasets.load_dataset(args.against, args.n)
     config = {"weights": args.weights, "against": args.against, "n": args.n}
-    with _open(args, args.weights, config) as run:
+    with Run(args, f"minirecon-out/kkt-{Path(args.weights).stem}", config) as run:
         report = kkt.kkt_report(params, data)
         run.draw("kkt", curves.kkt(report, data.name))
         print("\n" + tables.kkt(report))
