@@ -58,10 +58,10 @@ def attacked(params, m, **options):
     return whole(attack.reconstruct(params, m, **options))
 
 
-def told(ncc, ssim, keys):
-    r"""Some of the numbers of `metrics.summarise`, from NCC and SSIM of all training images, (n,) each: a dict."""
-    got = metrics.summarise(ncc, ssim)
-    return {key: got[key] for key in keys}
+def told(names, ncc, ssim, keys):
+    r"""Of each row of NCC and SSIM (rows, n) what `keys` names of `metrics.summarise`: a dict of dicts."""
+    every = map(metrics.summarise, ncc, ssim)
+    return {name: {key: got[key] for key in keys} for name, got in zip(names, every, strict=True)}
 
 
 def pixels(images):

@@ -81,10 +81,11 @@ def numbers(data):
     r"""For each case and method: candidates, median NCC, images with NCC > 0.9, median SSIM, mean of the ten best."""
     result = {}
     for case in data["cases"].tolist():
-        each = zip(METHODS, data[f"{case}_sizes"].tolist(), data[f"{case}_ncc"], data[f"{case}_ssim"], strict=True)
-        result[case] = {name: {"candidates": size, **told(ncc, ssim, KEYS)} for name, size, ncc, ssim in each}
-    each = zip(("first_layer", "unseen", "mean_image"), data["large_ncc"], data["large_ssim"], strict=True)
-    return result | {"large": {name: told(*pair, KEYS) for name, *pair in each}}
+        rows = told(METHODS, data[f"{case}_ncc"], data[f"{case}_ssim"], KEYS)
+        sizes = zip(rows, data[f"{case}_sizes"].tolist(), strict=True)
+        result[case] = {name: {"candidates": size, **rows[name]} for name, size in sizes}
+    names = ("first_layer", "unseen", "mean_image")
+    return result | {"large": told(names, data["large_ncc"], data["large_ssim"], KEYS)}
 
 
 def caption(data):
@@ -93,10 +94,10 @@ def caption(data):
     tables, said = [], []
     for case in data["cases"].tolist():
         head = [f"{case}, n = {n}", "candidates", "median NCC", "NCC over 0.9", "median SSIM", "SSIM, top ten"]
-        rows = [
-            [METHODS[name], row["candidates"], row["ncc"], f"{row['over_0.9']} of {n}", row["ssim"], row["top10"]]
-            for name, row in got[case].items()
-        ]
+        rows = []
+        for name, row in got[case].items():
+            over = f"{row['over_0.9']} of {n}"
+            rows.append([METHODS[name], row["candidates"], row["ncc"], over, row["ssim"], row["top10"]])
         tables.append(captions.table(head, rows))
         (_, _, ours, *_), *others = rows
         name, _, best, *_ = max(others, key=lambda row: row[2])

@@ -55,31 +55,32 @@ def scale_up(x):
 
 def draw(data):
     r"""Candidates as patches of their colour, by label; below, how many are within a distance of a training colour."""
-    shown = ("truth", "trained", "untrained", "untrained_up")
+    shown = {  # title: colours and labels
+        "training set": ("truth", "labels"),
+        ROWS["trained"]: ("colours_trained", "labels_trained"),
+        ROWS["untrained"]: ("colours_untrained", "labels_untrained"),
+        ROWS["untrained_up"]: ("colours_untrained_up", "labels_untrained"),
+    }
     figure = blank(11, 6.8, "The colour toy: candidates from a trained and from an untrained network")
-    grid = figure.subplot_mosaic([shown, ["below"] * len(shown)])
-    titles = {"truth": "training set", **ROWS}
-    for name in shown:
-        colours = data["truth" if name == "truth" else f"colours_{name}"] / 255
-        order = np.argsort(data["labels" if name == "truth" else f"labels_{name.removesuffix('_up')}"], kind="stable")
+    grid = figure.subplot_mosaic([list(shown), ["below"] * len(shown)])
+    below = grid.pop("below")
+    for title, (colours, labels) in shown.items():
+        order = np.argsort(data[labels], kind="stable")
         columns = int(np.ceil(np.sqrt(len(order))))
-        shape = -(-len(order) // columns), columns, 3
-        patches = np.ones(shape).reshape(-1, 3)
-        patches[: len(order)] = colours[order]
-        show(grid[name], patches.reshape(shape).transpose(2, 0, 1), (3, *shape[:2]))
-        grid[name].set_title(f"{titles[name]}: {len(order)}", fontsize=10)
-        grid[name].set_xlabel("label −1 (blue) above, +1 (red) below", fontsize=9)
+        patches = np.pad(data[colours][order] / 255, [(0, -len(order) % columns), (0, 0)], constant_values=1)
+        show(grid[title], patches.T, (3, -1, columns), f"{title}: {len(order)}", fontsize=10)
+        grid[title].set_xlabel("label −1 (blue) above, +1 (red) below", fontsize=9)
     for name, (colour, style) in LINES.items():
         values = np.sort(data[f"distance_{name}"].ravel())
         share = np.arange(1, len(values) + 1) / len(values)
-        grid["below"].step([0, *values, 1], [0, *share, 1], style, where="post", color=colour, label=ROWS[name])
-    grid["below"].axvline(metrics.POINT_TOLERANCE, color=BLACK, linewidth=0.8, label="0.15, found")
-    grid["below"].set(
+        below.step([0, *values, 1], [0, *share, 1], style, where="post", color=colour, label=ROWS[name])
+    below.axvline(metrics.POINT_TOLERANCE, color=BLACK, linewidth=0.8, label="0.15, found")
+    below.set(
         xlabel="distance to the nearest training colour of the label, largest difference in a channel (0 to 1)",
         ylabel="share of the candidates", xlim=(0, 1.02),
     )  # fmt: skip
-    grid["below"].legend(fontsize=9)
-    grid["below"].grid(alpha=0.3)
+    below.legend(fontsize=9)
+    below.grid(alpha=0.3)
     return figure
 
 

@@ -78,9 +78,8 @@ def numbers(data):
     r"""For each case and each of `ROWS`: of `metrics.summarise` what was published; and that."""
     result = {}
     for case in data["cases"].tolist():
-        rows = zip(ROWS, data[f"{case}_ncc"], data[f"{case}_ssim"], strict=True)
-        result[case] = {name: told(ncc, ssim, PUBLISHED[case]) for name, ncc, ssim in rows}
-        result[case]["published"] = PUBLISHED[case]
+        rows = told(ROWS, data[f"{case}_ncc"], data[f"{case}_ssim"], PUBLISHED[case])
+        result[case] = {**rows, "published": PUBLISHED[case]}
     return result
 
 

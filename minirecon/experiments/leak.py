@@ -14,6 +14,7 @@ QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks
 WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
 RANGE = 0.7, 1.6  # of the "moved" attack, times the mean λ: the default range on the paper's networks, about
 KEYS = ("ncc", "ssim", "over", "start_ncc", "start_ssim", "unseen_ncc", "unseen_ssim")
+NETWORK = ("log10_time", "log_loss", "cosine", "effective", "mean_lam")
 
 
 def run(
@@ -29,13 +30,11 @@ def run(
     Returns a dict: arrays (cases, nets, levels) of what the network is like, and (cases, ways, nets, levels, attacks)
     of medians over the training images, and `over`, how many of them have an NCC above 0.9.
     """
-    arrays = {key: np.zeros((len(cases), len(WAYS), nets, len(levels), attacks)) for key in KEYS}
-    net_keys = ("log10_time", "log_loss", "cosine", "effective", "mean_lam")
-    arrays |= {key: np.zeros((len(cases), nets, len(levels))) for key in net_keys}
-    for c, case in enumerate(cases):
+    measured, networks = [], []
+    for case in cases:
         for net in range(nets):
             params, time = None, 0.0  # None: initial weights of the seed; later the same network goes on
-            for level, target in enumerate(levels):
+            for target in levels:
                 options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
                 (params, history, _), data = trained(case, n, hidden, seed + net, **options)
                 time += history["time"][-1]
@@ -43,25 +42,26 @@ def run(
                 # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean
                 mean_lam = mlp.square_norm(params[:1]) / history["median_margin"][-1]
                 effective = lam.sum() ** 2 / np.sum(lam**2)
-                values = (np.log10(time), history["log_loss"][-1], history["alignment"][-1][0], effective, mean_lam)
-                for key, value in zip(net_keys, values, strict=True):
-                    arrays[key][c, net, level] = value
+                cosine = history["alignment"][-1][0]
+                networks.append([np.log10(time), history["log_loss"][-1], cosine, effective, mean_lam])
                 low, high = (float(mean_lam * r) for r in RANGE)
-                for way, settings in enumerate(({}, {"lam_min": low, "lam_max": high})):
+                for settings in ({}, {"lam_min": low, "lam_max": high}):
                     options = {"progress": progress, "iterations": iterations, **settings}
                     for k in range(attacks):
                         rec = attacked(params, m, seed=seed + k, **options)
-                        for key, value in medians(metrics.score(rec, data)).items():
-                            arrays[key][c, way, net, level, k] = value
-    arrays = {key: values.astype(np.float32) for key, values in arrays.items()}
+                        measured.append(medians(metrics.score(rec, data)))
+    shape = len(cases), nets, len(levels)
+    measured = np.array(measured, np.float32).T.reshape(-1, *shape, len(WAYS), attacks)
+    arrays = dict(zip(KEYS, np.moveaxis(measured, 4, 2), strict=True))
+    arrays |= zip(NETWORK, np.array(networks, np.float32).T.reshape(-1, *shape), strict=True)
     return {"cases": cases, "n": n, "m": m, "iterations": iterations, "levels": levels, **arrays}
 
 
 def medians(score):
-    r"""What `KEYS` names, of a Score."""
-    each = {"": score, "start_": score.null["start"], "unseen_": score.null["unseen"]}
-    found = {prefix + key: np.median(getattr(s, key)) for prefix, s in each.items() for key in ("ncc", "ssim")}
-    return found | {"over": np.sum(score.ncc > 0.9)}
+    r"""What `KEYS` names, of a Score: a list."""
+    every = score, score.null["start"], score.null["unseen"]
+    ours, start, unseen = ([np.median(each.ncc), np.median(each.ssim)] for each in every)
+    return [*ours, np.sum(score.ncc > 0.9), *start, *unseen]
 
 
 def draw(data):
@@ -143,7 +143,6 @@ def caption(data):
     return captions.text(
         "leak",
         data=data,
-        first=levels[0],
         tables="\n\n".join(tables),
         ends="; ".join(ends),
         verdict=captions.text("leak-worse" if worse else "leak-unclear", best="; ".join(best)),

@@ -62,13 +62,14 @@ def draw(data):
     title = f"The losses on the way: {data['m']} candidates, {data['case']}, n = {data['n']}"
     figure, every = curves.panels(layers + 5, title, 4, (3.7, 3.4))
     labels = [f"layer {k + 1}: loss / ‖θˡ‖²" for k in range(layers)] + list(TERMS)
-    for k, (axes, label) in enumerate(zip(every, [*labels, labels[0]], strict=True)):
-        column = k if k < len(labels) else 0
+    shown = [(column, "iterations", "iteration") for column in range(len(labels))]
+    shown += [(0, "seconds", "processor time, seconds")]
+    for axes, (column, where, xlabel) in zip(every, shown, strict=True):
+        label = labels[column]
         for name, style in zip(NAMES, curves.MARKED, strict=False):
-            where = data[f"{'iterations' if k < len(labels) else 'seconds'}_{name}"]
             values = data[f"measured_{name}"][:, column]
             values = values if label == TERMS[-1] else np.maximum(values, FLOOR)
-            axes.plot(where, values, **style, markersize=4, label=NAMES[name])
+            axes.plot(data[f"{where}_{name}"], values, **style, markersize=4, label=NAMES[name])
         if column < len(data["truth"]):
             truth = max(data["truth"][column], FLOOR)
             axes.axhline(truth, color="black", linestyle=":", label="training images, best λ")
@@ -76,7 +77,7 @@ def draw(data):
                 low, high = (data[f"measured_{name}"][:, column] for name in NAMES)
                 low, *_, high = np.sort(np.concatenate([low, high, [truth]]))
                 axes.set(ylim=(max(low, FLOOR) / 1.5, max(high, FLOOR) * 1.5), yscale="log")
-        axes.set(xscale="log", ylabel=label, xlabel="iteration" if k < len(labels) else "processor time, seconds")
+        axes.set(xscale="log", ylabel=label, xlabel=xlabel)
     curves.legend(figure, every[0], 3)
     return figure
 

@@ -48,8 +48,7 @@ def area(score, member):
 def pool(data, rng):
     r"""All training images and as many unseen ones, half of each label: x (2n, d), y (2n,), member (2n,) bool."""
     n = len(data.y)
-    unseen = [rng.permutation(np.flatnonzero(data.y_test == sign))[: n // 2] for sign in (-1, 1)]
-    unseen = np.concatenate(unseen)
+    unseen = np.concatenate([rng.permutation(np.flatnonzero(data.y_test == sign))[: n // 2] for sign in (-1, 1)])
     x, y = np.concatenate([data.x, data.x_test[unseen]]), np.concatenate([data.y, data.y_test[unseen]])
     return x, y, np.arange(len(y)) < n
 
@@ -102,8 +101,8 @@ def numbers(data):
         for place, name in enumerate(SCORES):
             each = [area(scores[place], member) for scores in data[f"scores_{i}"]]
             net[name] = [float(np.mean(each)), min(each), max(each)]
-        lam, margin = data[f"scores_{i}"][:, 0], data[f"scores_{i}"][:, 2]
-        curves = [roc(each, member) for each in lam]
+        lam, _, margin, *_ = data[f"scores_{i}"].swapaxes(0, 1)
+        curves = (roc(each, member) for each in lam)
         net["found_at_5_percent"] = float(np.mean([true[false <= 0.05].max() for false, true in curves]))
         for name, chosen in (("training", member), ("unseen", ~member)):
             net[f"{name}_above_0"] = float(np.mean(lam[:, chosen] > 0))
@@ -119,8 +118,8 @@ def caption(data):
     for net in got["nets"]:
         title = f"{net['case']}, n = {net['n']}"
         rows.append([title, *("{:.3f} ({:.3f}–{:.3f})".format(*net[name]) for name in SCORES)])
-        ours = max((net[name] for name in ("lam", "lam1")), key=lambda areas: areas[0])
-        trivial = max((net[name] for name in ("margin", "small", "typical")), key=lambda areas: areas[0])
+        ours = max(net["lam"], net["lam1"])  # by their means, which come first
+        trivial = max(net["margin"], net["small"], net["typical"])
         relation = "λ is better than" if ours[1] > trivial[2] else "the draws overlap for λ and"
         relation = "**λ is worse than**" if ours[2] < trivial[1] else relation
         values = {"title": title, "relation": relation, "ours": ours[0], "trivial": trivial[0], "net": net}

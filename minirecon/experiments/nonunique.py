@@ -4,6 +4,8 @@ Within one activation pattern the signals d of a sample do not depend on it and 
 in it, so that λ∇Φ(x) of one label is linear in (λ, λx): all that counts is Σλ and Σλx (Refael et al. 2025).
 """
 
+from itertools import combinations
+
 import numpy as np
 
 from .. import kkt, losses, metrics, mlp
@@ -120,10 +122,8 @@ def run(seed, progress, weights="mnist-n20.pth", case="mnist", n=20, count=5, la
 
 def nearest(data):
     r"""The two training images of one label that are nearest to one another: i < j."""
-    gap = np.linalg.norm(data.x[:, None] - data.x, axis=2)  # (n, n)
-    gap[np.equal.outer(data.y, data.y) ^ True] = np.inf
-    np.fill_diagonal(gap, np.inf)
-    return sorted(np.unravel_index(gap.argmin(), gap.shape))
+    pairs = ((i, j) for i, j in combinations(range(len(data.y)), 2) if data.y[i] == data.y[j])
+    return min(pairs, key=lambda pair: np.linalg.norm(np.subtract(*data.x[list(pair)])))
 
 
 def draw(data):
@@ -140,9 +140,8 @@ def draw(data):
     panels = lower.subplots(1, 3)
     for k, (axes, label) in enumerate(zip(panels, TERMS, strict=True)):
         for way, name in enumerate(WAYS.values()):
-            for place in range(count):
-                values = np.maximum(change[way, place, :, k], FLOOR[k])
-                axes.plot(data["sizes"], values, **LINES[way], label=None if place else name, linewidth=1.2)
+            lines = axes.plot(data["sizes"], np.maximum(change[way, ..., k], FLOOR[k]).T, **LINES[way], linewidth=1.2)
+            lines[0].set_label(name)
         axes.axvline(SHOWN, color="black", linewidth=0.8, linestyle=":")
         axes.set(yscale="log", xlabel="size of the split: x ± size · v", ylabel=label)
         axes.grid(alpha=0.3)
@@ -172,12 +171,7 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    explained, end = got["explained"], np.array(got["end"]["pattern"])
-
-    def span(way, term, scale=1.0):
-        values = np.array(got[way][term]) / scale
-        return f"{values.min():.2g} to {values.max():.2g}"
-
+    straight, pattern = got["straight"], got["pattern"]
     return captions.text(
         "nonunique",
         data=data,
@@ -186,11 +180,11 @@ def caption(data):
         shown=SHOWN,
         free=min(got["free_directions"]),
         rounding=max(got["within_pattern"], np.finfo(float).eps),
-        straight=span("straight", "residual", explained),
-        straight_margin=span("straight", "margin"),
-        pattern_range=span("pattern", "range"),
-        pattern_margin=span("pattern", "margin"),
-        merged=got["merged_residual"] / explained,
-        end=f"{end[:, 1].min():.2g} to {end[:, 1].max():.2g}",
+        straight=captions.span(np.divide(straight["residual"], got["explained"])),
+        straight_margin=captions.span(straight["margin"]),
+        pattern_range=captions.span(pattern["range"]),
+        pattern_margin=captions.span(pattern["margin"]),
+        merged=got["merged_residual"] / got["explained"],
+        end=captions.span(term[1] for term in got["end"]["pattern"]),
         largest=data["sizes"][-1],
     )

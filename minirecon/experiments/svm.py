@@ -47,15 +47,13 @@ def run(seed, progress, case="mnist", n=20, width=100, log_losses=(-1.0, -2.0, -
 
 
 def _largest(weight, count):
-    r"""The rows of the greatest norm, but no two that are nearly parallel: (count, d)."""
+    r"""The rows of the greatest norm, but no two that are nearly parallel: a list of `count` unit vectors (d,)."""
     rows = []
     for row in weight[np.argsort(-np.linalg.norm(weight, axis=1))]:
         unit = row / np.linalg.norm(row)
         if all(abs(unit @ other) < 0.9 for other in rows):
             rows.append(unit)
-        if len(rows) == count:
-            break
-    return np.array(rows)
+    return rows[:count]
 
 
 def draw(data):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import metrics
 from ..io.progress import progress_line
-from . import attacked, shipped, told
+from . import attacked, shipped
 from .drawing import captions, curves, images
 
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
@@ -50,7 +50,8 @@ def run(
 
 
 def _numbers(score):
-    return list(told(score.ncc, score.ssim, SCORES).values())
+    got = metrics.summarise(score.ncc, score.ssim)
+    return [got[key] for key in SCORES]
 
 
 def draw(data):

@@ -69,6 +69,5 @@ def numbers(data):
 def caption(data):
     r"""What the figure shows."""
     got = numbers(data)
-    cosines = captions.listed(got["alignment"], ".2f")
-    norms = ", ".join(f"{a:.3g} → {b:.3g}" for a, b in zip(got["start_norm"], got["norm"], strict=True))
-    return captions.text("training", data=data, got=got, cosines=cosines, norms=norms)
+    norms = captions.listed(f"{a:.3g} → {b:.3g}" for a, b in zip(got["start_norm"], got["norm"], strict=True))
+    return captions.text("training", data=data, got=got, cosines=captions.listed(got["alignment"], ".2f"), norms=norms)

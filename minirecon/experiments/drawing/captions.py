@@ -25,6 +25,12 @@ def cell(value):
     return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
+def span(values):
+    r"""The smallest and the largest of values, with two digits."""
+    low, *_, high = sorted(values)
+    return f"{low:.2g} to {high:.2g}"
+
+
 def listed(values, form=""):
     r"""The values with commas between them, each as `form` says."""
     return ", ".join(format(value, form) for value in values)
