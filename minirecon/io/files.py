@@ -2,12 +2,19 @@ r"""Files that are whole or not there, and archives that hold numbers alone. No 
 
 import contextlib
 import errno
+import io
+import math
 import secrets
+import warnings
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX, read_array_header_1_0, read_array_header_2_0, read_magic
 
 from ..mlp import CheckpointError
+from .archive import Tensors, content, entries, reading, shown
+
+MOST_HEADER = 2**14  # bytes; NumPy evaluates no header that is longer than 10 000
 
 
 @contextlib.contextmanager
@@ -23,6 +30,8 @@ def atomic(path):
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:  # a full disk does not say what it was that it has no room for
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,16 +49,35 @@ def write_text(path, text):
 
 
 def read_npz(path, what):
-    r"""All arrays of an .npz file: a dict. Pickled objects are refused, so that no code can run.
+    r"""All arrays of an .npz file: `Tensors`. Pickled objects are refused, so that no code can run.
 
+    Entries that are neither NAME.npy nor begin as an array does are passed over, and `ignored` names them.
     Raises CheckpointError, with the path and `what` was expected, for a missing or damaged file.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(f"{path}: no such file; expected {what}, .npz")
-    with open(path, "rb") as file:
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except Exception as error:  # a damaged zip or header raises a dozen different types
-            kind = type(error).__name__
-            raise CheckpointError(f"{path}: not a readable .npz archive of {what}, numbers alone ({kind})") from None
+    arrays, ignored = Tensors(), []
+    with reading(path, f"{what}, .npz") as (file, size):
+        found, archive = entries(file, size)
+        for entry, info in found.items():
+            name, whole = entry.removesuffix(".npy"), content(archive, info)
+            if name == entry and not whole.startswith(MAGIC_PREFIX):
+                ignored.append(entry)
+            elif name in arrays:
+                raise CheckpointError(f"has two entries {shown(name)}; expected one of each name")
+            else:
+                arrays[name] = _array(name, whole)
+    arrays.ignored = tuple(ignored)
+    return arrays
+
+
+def _array(name, whole):
+    r"""The array in the bytes of an .npy file; what its header claims is compared with their number."""
+    file = io.BytesIO(memoryview(whole)[:MOST_HEADER])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # headers by Python 2 are read all the same
+        version = read_magic(file)
+        shape, fortran, dtype = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}[version](file)
+    if dtype.hasobject:
+        raise CheckpointError(f"{shown(name)} holds Python objects, which could run code; expected numbers alone")
+    if min(shape, default=0) < 0 or math.prod(shape) * max(dtype.itemsize, 1) + file.tell() > len(whole):
+        raise CheckpointError(f"{shown(name)}: {len(whole)} bytes; its header claims {shown(shape)} of {shown(dtype)}")
+    return np.ndarray(shape, dtype, whole, file.tell(), order="F" if fortran else "C")

@@ -6,17 +6,19 @@ file claims about its size is believed before it has been compared with the file
 """
 
 import math
-import os
 import re
 import zipfile
 
 import numpy as np
 
 from ..mlp import CheckpointError
+from .archive import Tensors, bfloat16, content, entries, reading, shown
 from .unpickle import DTYPES, Tensor, UnsafeCheckpointError, unpickle
 
 LARGEST_PICKLE = 2**20  # bytes; that of 1000 layers takes a fifth
-MAGIC_BEFORE_1_6 = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that old files begin with
+LARGEST_SHARE = 4  # times the file: all tensors together; bfloat16 doubles, and two layers may share their numbers
+CONTAINERS = (dict, list, tuple)
+WIDTHS = {dtype: 4 if dtype == "bfloat16" else np.dtype(dtype).itemsize for dtype in DTYPES.values()}
 
 
 def write(tensors, path):
@@ -64,119 +66,99 @@ def _pickle(tensors):
     return code + b"."  # STOP
 
 
-class _Guarded:
-    r"""A file that refuses to read much at once. zipfile reads a whole index, however long it claims to be."""
-
-    LIMIT = 2**20
-
-    def __init__(self, file, size):
-        self.file, self.size = file, size
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, count=-1):
-        if count < 0:
-            count = max(0, self.size - self.tell())
-        if count > self.LIMIT:
-            raise CheckpointError(f"its zip index claims {count} bytes; expected at most {self.LIMIT}")
-        return self.file.read(count)
-
-
 def read(path):
-    r"""The tensors of the state dict in a .pth file: a dict of name -> array, in the file's order.
+    r"""The tensors of the state dict in a .pth file: `Tensors`, whose `ignored` names tensors beside the state dict.
 
     Each has the file's type and this machine's byte order, but for bfloat16, which NumPy has not: it becomes
     float32. Views of one storage share memory.
 
     Raises CheckpointError or UnsafeCheckpointError, with the path and the reason.
     """
-    with open(path, "rb") as file:
-        try:
-            size = os.fstat(file.fileno()).st_size
-            begin = file.read(len(MAGIC_BEFORE_1_6))
-            if begin == MAGIC_BEFORE_1_6:
-                raise CheckpointError(
-                    "PyTorch's format from before 1.6; re-save it with PyTorch: torch.save(torch.load(OLD), NEW)"
-                )
-            if not begin.startswith(b"PK"):
-                raise CheckpointError("not a zip archive; expected a file written by torch.save")
-            with zipfile.ZipFile(_Guarded(file, size)) as archive:
-                return _read_archive(archive, size)
-        except CheckpointError as error:
-            raise type(error)(f"{path}: {error}") from None
-        except Exception as error:  # what damaged zips and pickles can raise is a long list
-            raise CheckpointError(f"{path}: damaged, or not a weight file ({type(error).__name__}: {error})") from None
-
-
-def _read_archive(archive, size):
-    entries = {}
-    for info in archive.infolist():
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise CheckpointError(
-                f"its entry {info.filename[:50]!r} is compressed; torch.save stores numbers as they are"
-            )
-        archive.open(info).close()  # compares the two places that hold its name
-        entries[info.filename] = info
-    if sum(info.file_size for info in archive.infolist()) > size:
-        raise CheckpointError("its entries claim more bytes than the file has")
-    roots = [name.removesuffix("/data.pkl") for name in entries if re.fullmatch(r"[^/]+/data\.pkl", name)]
-    if len(roots) != 1:
-        raise CheckpointError(f"holds {len(roots)} entries NAME/data.pkl; expected 1, written by torch.save")
-    (root,) = roots
-    if entries[f"{root}/data.pkl"].file_size > LARGEST_PICKLE:
-        raise CheckpointError(f"its pickle is longer than {LARGEST_PICKLE} bytes, far more than layers need")
-    order = _bytes(archive, entries[f"{root}/byteorder"]) if f"{root}/byteorder" in entries else b"little"
-    if order not in (b"little", b"big"):
-        raise CheckpointError(f"its byte order is {bytes(order[:20])!r}; expected little or big")
-    tensors, storages = state_dict(unpickle(bytes(_bytes(archive, entries[f"{root}/data.pkl"])))), {}
-    for name, tensor in tensors.items():
-        key = tensor.storage.key
-        if key not in storages:
-            if f"{root}/data/{key}" not in entries:
-                raise UnsafeCheckpointError(f"{name} lies in storage {key}, which the archive does not hold")
-            storages[key] = _bytes(archive, entries[f"{root}/data/{key}"])
-        tensors[name] = _array(name, tensor, storages[key], "<" if order == b"little" else ">", size)
+    with reading(path, "weights, written by torch.save") as (file, size):
+        found, archive = entries(file, size)
+        root = _root(found)
+        if found[f"{root}/data.pkl"].file_size > LARGEST_PICKLE:
+            raise CheckpointError(f"its pickle is longer than {LARGEST_PICKLE} bytes, far more than layers need")
+        order = content(archive, found[f"{root}/byteorder"]) if f"{root}/byteorder" in found else b"little"
+        if order not in (b"little", b"big"):
+            raise CheckpointError(f"its byte order is {bytes(order[:20])!r}; expected little or big")
+        tensors = state_dict(unpickle(bytes(content(archive, found[f"{root}/data.pkl"]))))
+        # a view may repeat numbers (stride 0) and names may share them, but layers larger than their file are a trap
+        claimed = sum(math.prod(tensor.shape) * WIDTHS[tensor.storage.dtype] for tensor in tensors.values())
+        if claimed > LARGEST_SHARE * size:
+            raise CheckpointError(f"its tensors claim {claimed} bytes, over {LARGEST_SHARE} times the file's {size}")
+        storages = {}
+        for name, tensor in tensors.items():
+            key = tensor.storage.key
+            if key not in storages:
+                if f"{root}/data/{key}" not in found:
+                    where = f"storage {key}, which the archive does not hold"
+                    raise UnsafeCheckpointError(f"{shown(name)} lies in {where}")
+                storages[key] = content(archive, found[f"{root}/data/{key}"])
+            tensors[name] = _array(shown(name), tensor, storages[key], "<" if order == b"little" else ">")
     return tensors
 
 
-def _bytes(archive, info):
-    r"""An entry's bytes, in pieces, so that no second copy of them is made; its checksum is verified."""
-    content, at = bytearray(info.file_size), 0
-    with archive.open(info) as entry:
-        while piece := entry.read(2**18):
-            content[at : at + len(piece)] = piece
-            at += len(piece)
-    return content
+def _root(found):
+    r"""NAME of the one entry NAME/data.pkl, in an archive as torch.save writes it."""
+    roots = [name.removesuffix("/data.pkl") for name in found if re.fullmatch(r"[^/]+/data\.pkl", name)]
+    if len(roots) != 1:
+        raise CheckpointError(f"holds {len(roots)} entries NAME/data.pkl; expected 1, written by torch.save")
+    if f"{roots[0]}/constants.pkl" in found:
+        raise CheckpointError("is a TorchScript program; expected torch.save(model.state_dict(), FILE)")
+    for name, info in found.items():
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise CheckpointError(f"its entry {shown(name)} is compressed; torch.save stores numbers as they are")
+    return roots[0]
 
 
-def _array(name, tensor, content, order, size):
+def _array(name, tensor, whole, order):
     storage, offset, shape, strides = tensor
-    kind = "u2" if storage.dtype == "bfloat16" else storage.dtype
-    dtype = np.dtype(order + kind)
-    if storage.count * dtype.itemsize > len(content):
-        raise CheckpointError(f"{name}: storage {storage.key} has {len(content)} bytes for {storage.count} numbers")
-    count = math.prod(shape)
+    dtype = np.dtype(order + ("u2" if storage.dtype == "bfloat16" else storage.dtype))
+    if storage.count * dtype.itemsize > len(whole):
+        raise CheckpointError(f"{name}: storage {storage.key} has {len(whole)} bytes for {storage.count} numbers")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    # a view may repeat numbers (stride 0), but a layer larger than its file is a trap
-    if count and (last >= storage.count or count * dtype.itemsize > size):
-        raise CheckpointError(f"{name}: shape {shape} and strides {strides} reach beyond its {storage.count} numbers")
-    if count == 0:
+    if 0 in shape:
         return np.empty(shape, dtype.newbyteorder("="))
-    view = np.ndarray(shape, dtype, content, offset * dtype.itemsize, [step * dtype.itemsize for step in strides])
-    if storage.dtype == "bfloat16":  # the upper half of a float32
-        return (view.astype(np.uint32) << 16).view(np.float32)
-    return view if dtype.isnative else view.astype(dtype.newbyteorder("="))
+    if last >= storage.count:  # NumPy makes the same check, but in 64 bits, which such numbers can overflow
+        raise CheckpointError(f"{name}: shape {shape} and strides {strides} reach beyond its {storage.count} numbers")
+    view = np.ndarray(shape, dtype, whole, offset * dtype.itemsize, [step * dtype.itemsize for step in strides])
+    if storage.dtype == "bfloat16":
+        return bfloat16(view)
+    return view.astype(dtype.newbyteorder("="), copy=False)
 
 
 def state_dict(saved):
-    r"""The dict of `Tensor`s in what was saved: the dict itself, or the one under `state_dict` or `model`.
+    r"""The one dict with a network's `Tensor`s in what was saved, at whatever depth: `Tensors`.
 
-    Raises CheckpointError if there is none.
+    A network's has names that end in weight; where there is none, it is the one dict of tensors.
+    `ignored` names the tensors that lie elsewhere.
+
+    Raises CheckpointError if there is none, or more than one.
     """
-    for _ in range(3):
-        if not isinstance(saved, dict):
-            raise CheckpointError(f"holds a {type(saved).__name__}; expected a state dict")
-        tensors = {str(name): value for name, value in saved.items() if isinstance(value, Tensor)}
-        if tensors:
-            return tensors
-        saved = next((saved[key] for key in ("state_dict", "model_state_dict", "model") if key in saved), saved)
-    raise CheckpointError(f"holds no tensors; expected a state dict, found {', '.join(map(str, list(saved)[:9]))}")
+    if type(saved) not in CONTAINERS:
+        raise CheckpointError(f"holds a {type(saved).__name__}; expected a state dict")
+    dicts, seen, todo = [], set(), [("", saved)]
+    for where, value in todo:  # which grows meanwhile
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if not isinstance(value, dict):
+            todo += [(where, part) for part in value if type(part) in CONTAINERS]
+            continue
+        if tensors := {name: part for name, part in value.items() if isinstance(part, Tensor)}:
+            dicts.append((where, tensors))
+        inner = where + "." if where else ""
+        todo += [(shown(inner + name[:50]), part) for name, part in value.items() if type(part) in CONTAINERS]
+    networks = [pair for pair in dicts if any(name.endswith("weight") for name in pair[1])] or dicts
+    if not networks:
+        there = ", ".join(shown(name, 20) for name in list(saved)[:5]) if isinstance(saved, dict) else ""
+        raise CheckpointError(f"holds no tensors; expected a state dict, found {there or f'a {type(saved).__name__}'}")
+    if len(networks) > 1:
+        places = ", ".join(where or "the top" for where, _ in networks[:4])
+        more = "save one: torch.save(saved[KEY], FILE)"
+        raise CheckpointError(f"holds {len(networks)} dicts of tensors, at {places}; expected one network; {more}")
+    tensors = Tensors(networks[0][1])
+    beside = [(where, name) for where, others in dicts if others is not networks[0][1] for name in others]
+    tensors.ignored = tuple(f"{where}.{name}" if where else name for where, name in beside)
+    return tensors

@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from ..mlp import CheckpointError
+from .archive import shown
 
 
 class UnsafeCheckpointError(CheckpointError):
@@ -96,8 +97,8 @@ def unpickle(code):
             _expect(stack[-1], list).extend(items)
         elif name in ("SETITEM", "SETITEMS"):
             items = [stack.pop(-2), stack.pop()] if name == "SETITEM" else above_mark()
-            # keys are compared and hashed: with numbers and strings alone that is quick and harmless
-            pairs = {_expect(key, (str, int)): value for key, value in zip(items[::2], items[1::2], strict=True)}
+            # keys are compared and hashed: with strings alone, whose hashes no file can foresee, that is quick
+            pairs = {_name(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
             _expect(stack[-1], dict).update(pairs)
         elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
@@ -130,8 +131,19 @@ NUMBERS_AND_STRINGS = {
 
 def _expect(value, kind):
     if not isinstance(value, kind):
-        raise CheckpointError(f"its pickle makes no sense: it uses {_brief(value)} as {kind}")
+        raise CheckpointError(f"its pickle makes no sense: it uses {_brief(value)} as a {kind.__name__}")
     return value
+
+
+def _name(key):
+    r"""A dict's key as a string: itself, a number, or a few of them in a tuple."""
+    if isinstance(key, str):
+        return key
+    parts = key if isinstance(key, tuple) and len(key) <= 8 else (key,)
+    for part in parts:
+        if not isinstance(part, (str, int, float)):
+            raise CheckpointError(f"its pickle makes no sense: it uses {_brief(part)} as a name")
+    return ", ".join(str(part)[:50] for part in parts)
 
 
 def _brief(value):
@@ -157,7 +169,7 @@ def _without_loops(saved):
 
 def _global(name):
     if name not in GLOBALS:
-        name = name.replace(" ", ".")[:80]
+        name = shown(name.replace(" ", "."))
         raise UnsafeCheckpointError(f"its pickle asks for {name!r}; expected weights alone, as in model.state_dict()")
     return Global(name)
 
@@ -167,26 +179,32 @@ def _call(function, arguments):
     name = _expect(function, Global).name.split()[1]
     if name == "_rebuild_tensor_v2":
         storage, offset, shape, strides = arguments[:4]
-        numbers = (offset, *_expect(shape, tuple), *_expect(strides, tuple))
-        in_range = all(type(n) is int and 0 <= n < 2**48 for n in numbers)
-        if not in_range or len(shape) != len(strides) or len(shape) > 8:
-            raise CheckpointError("a tensor's offset, shape and strides are not whole numbers that fit together")
+        both = _whole_numbers(_expect(shape, tuple)), _whole_numbers(_expect(strides, tuple))
+        if len(both[0]) != len(both[1]) or not _whole_numbers((offset,)):
+            raise CheckpointError(f"a tensor has {len(shape)} axes and strides for {len(strides)}")
         return Tensor(_expect(storage, Storage), offset, shape, strides)
     if name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
         return _expect(arguments[0], Tensor)
     if name == "OrderedDict" and not arguments:
         return {}
     if name == "Size":
-        return tuple(arguments[0])
+        return tuple(_whole_numbers(arguments[0]))
     raise UnsafeCheckpointError(f"its pickle calls {_brief(function)}, which weights don't need")
+
+
+def _whole_numbers(values):
+    r"""The values themselves, a tuple or list of at most 8 whole numbers that a shape could hold."""
+    if len(values) > 8 or not all(type(n) is int and 0 <= n < 2**48 for n in values):
+        raise CheckpointError("a tensor's offset, shape and strides are not whole numbers that fit together")
+    return values
 
 
 def _storage(identity):
     r"""A persistent id ("storage", type, key, device, count) as a Storage; the device is ignored."""
     tag, kind, key, _device, count = _expect(identity, tuple)
     if tag != "storage" or not re.fullmatch(r"[0-9]{1,9}", _expect(key, str)):
-        raise UnsafeCheckpointError(f"its pickle refers to {key[:50]!r}; expected the number of a storage")
+        raise UnsafeCheckpointError(f"its pickle refers to {shown(key)!r}; expected the number of a storage")
     kind = _expect(kind, Global).name.removeprefix("torch ").removesuffix("Storage")
     if kind not in DTYPES or type(count) is not int or count < 0:
-        raise CheckpointError(f"its storage {key} is of type {kind[:50]!r}; expected one of {', '.join(DTYPES)}")
+        raise CheckpointError(f"its storage {key} is of type {shown(kind, 30)!r}; expected one of {', '.join(DTYPES)}")
     return Storage(DTYPES[kind], key, count)

@@ -5,45 +5,50 @@ and .safetensors.
 """
 
 import re
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
 
 from ..mlp import CheckpointError, Layer, check
-from . import pth
+from . import pth, safetensors
+from .archive import opened, shown
 from .files import atomic, read_npz
 
 ENDINGS = ".pth, .pt, .npz or .safetensors"
+LONGEST = 500  # characters of a layer's name
+RULE = "expected NAME.weight (out, in) and NAME.bias (out,) of linear layers"
 
 
 def save(params, path):
-    r"""Write the parameters to `path`, whole or not at all; its ending chooses the format, as in `load`.
+    r"""Write the parameters to `path`, whole or not at all; its ending chooses the format.
 
     The tensors are named layers.0.weight, layers.0.bias, layers.1.weight, …, as PyTorch would.
 
     Raises
     ------
-    CheckpointError : an unknown ending, or parameters that `check` refuses
+    CheckpointError : an unknown ending, a float type that the format has not, or parameters that `check` refuses
     """
     path = Path(path)
-    form = _format(path)
+    ending = path.suffix.lower()
+    if ending not in (".npz", ".pth", ".pt", ".safetensors"):
+        raise CheckpointError(f"{path}: its ending {ending!r} is none of weights; expected {ENDINGS}")
     tensors = {}
     for number, (weight, bias) in enumerate(check(params, path)):
+        if ending != ".npz" and weight.dtype.itemsize > 8:
+            raise CheckpointError(f"{path}: can't hold {weight.dtype}; expected float64, float32, float16, or .npz")
         tensors[f"layers.{number}.weight"] = weight
         if bias is not None:
             tensors[f"layers.{number}.bias"] = bias
     with atomic(path) as temporary:
-        if form == "npz":
+        if ending == ".npz":
             np.savez(temporary, **tensors)
-        elif form == "pth":
-            pth.write(tensors, temporary)
         else:
-            _safetensors(path).save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, temporary)
+            (safetensors if ending == ".safetensors" else pth).write(tensors, temporary)
 
 
 def load(path):
-    r"""Read the weights of a network: .pth or .pt (a state dict saved by PyTorch), .npz, .safetensors.
+    r"""Read the weights of a network: .pth or .pt (saved by PyTorch), .npz, .safetensors; of another ending, either.
 
     Which tensors are its layers, and in what order, follows from their names: see `assemble`. No file can run
     code: .pth files are read by `pth.read`, which knows no function; the other formats hold numbers alone.
@@ -54,79 +59,116 @@ def load(path):
 
     Raises
     ------
-    CheckpointError : no such file, an unknown ending, a damaged file, tensors that are no multilayer perceptron
+    CheckpointError : no such file, a damaged file, tensors that are no multilayer perceptron
     UnsafeCheckpointError : a .pth file that asks for more than weights
     """
     return assemble(read_tensors(path), path)
 
 
 def read_tensors(path):
-    r"""All tensors of a weight file, whatever they are: a dict of name -> array. Raises as `load` does."""
+    r"""All tensors of a weight file, whatever they are: `Tensors`, a dict of name -> array. Raises as `load` does."""
     path = Path(path)
-    form = _format(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; expected weights, {ENDINGS}")
-    if form == "npz":
+    with opened(path, f"weights, {ENDINGS}") as file:
+        begin = file.read(9)
+    if path.suffix.lower() == ".npz":
         return read_npz(path, "weights")
-    if form == "pth":
-        return pth.read(path)
-    library = _safetensors(path)
-    try:
-        return library.load_file(path)
-    except Exception as error:  # the library raises its own type, and NumPy's for types that NumPy has not
-        raise CheckpointError(f"{path}: not a readable .safetensors file ({error})") from None
+    if path.suffix.lower() == ".safetensors" or (begin[8:] == b"{" and not begin.startswith(b"PK")):
+        return safetensors.read(path)
+    return pth.read(path)
 
 
 def assemble(tensors, name="weights"):
-    r"""The layers that tensors named …PREFIX.weight and …PREFIX.bias make: a tuple of Layers.
-
-    They are ordered by PREFIX, numbers in it as numbers (fc2 before fc10); where the shapes don't chain so, in
-    the order of the file.
+    r"""The layers that tensors named …NAME.weight and …NAME.bias make: a tuple of Layers, as `layers` orders them.
 
     Raises
     ------
-    CheckpointError : other tensors (convolutions, normalisation, …), shapes that chain in neither order, more
-        than one output, or whatever `check` refuses; the message lists what was found
+    CheckpointError : what `layers` refuses, more than one output, or whatever `check` refuses
     """
-    found = ", ".join(f"{key[:50]} {np.shape(tensor)}" for key, tensor in list(tensors.items())[:12]) or "nothing"
-    found += ", …" if len(tensors) > 12 else ""
-    layers = {}
+    params = tuple(layers(tensors, name).values())
+    if params and len(params[-1].weight) != 1:
+        raise CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected 1, found {_found(tensors)}")
+    return check(params, name)
+
+
+def layers(tensors, name="weights"):
+    r"""The layers that tensors named …NAME.weight and …NAME.bias make, in the network's order: a dict of Layers.
+
+    Numbers without a NAME, as in a loss or an accuracy, are passed over. The order is the file's, or that of the
+    numbers in the names (fc2 before fc10): whichever of them lets each layer take what the one before it gives.
+    Where neither does, and in a .safetensors file, whose order means nothing, it is the only one that does.
+
+    Raises
+    ------
+    CheckpointError : other tensors (convolutions, normalisation, …), no such order or more than one, several
+        networks; the message lists what was found
+    """
+    found = {}
     for key, tensor in tensors.items():
-        prefix, _, kind = key.rpartition(".")
-        if kind not in ("weight", "bias") or np.ndim(tensor) != {"weight": 2, "bias": 1}[kind]:
-            raise CheckpointError(
-                f"{name}: {key[:50]} is of no linear layer; expected linear layers alone, found {found}"
-            )
-        layers.setdefault(prefix, {})[kind] = tensor
-    for prefix, parts in layers.items():
+        prefix, dot, kind = key.rpartition(".")
+        if not dot and np.ndim(tensor) == 0:
+            continue
+        if not dot or kind not in ("weight", "bias") or np.ndim(tensor) != {"weight": 2, "bias": 1}[kind]:
+            raise CheckpointError(f"{name}: {shown(key)} {np.shape(tensor)}: {RULE}; found {_found(tensors)}")
+        if len(key) > LONGEST:
+            raise CheckpointError(f"{name}: {shown(key)} has {len(key)} characters; expected at most {LONGEST}")
+        found.setdefault(prefix, {})[kind] = tensor
+    for prefix, parts in found.items():
         if "weight" not in parts:
-            raise CheckpointError(f"{name}: {prefix}.bias has no weight beside it; found {found}")
-
-    def natural(prefix):
-        parts = re.split(r"([0-9]{1,9})", prefix)  # text, number, text, …
-        return [int(part) if place % 2 else part for place, part in enumerate(parts)]
-
-    for order in (sorted(layers, key=natural), list(layers)):
-        params = tuple(Layer(layers[prefix]["weight"], layers[prefix].get("bias")) for prefix in order)
-        if all(after.weight.shape[1] == before.weight.shape[0] for before, after in pairwise(params)):
-            if params and len(params[-1].weight) != 1:
-                raise CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected 1, found {found}")
-            return check(params, name)
-    raise CheckpointError(f"{name}: the shapes of the layers don't chain; expected (out, in), found {found}")
-
-
-def _format(path):
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder; expected a file of weights, {ENDINGS}")
-    form = {".npz": "npz", ".pth": "pth", ".pt": "pth", ".safetensors": "safetensors"}.get(path.suffix.lower())
-    if form is None:
-        raise CheckpointError(f"{path}: its ending {path.suffix!r} is none of weights; expected {ENDINGS}")
-    return form
+            raise CheckpointError(f"{name}: {shown(prefix)}.bias has no weight beside it; found {_found(tensors)}")
+    found = {prefix: Layer(parts["weight"], parts.get("bias")) for prefix, parts in found.items()}
+    names = tuple(found)
+    likely = [names, _by_number(names)] if getattr(tensors, "ordered", True) else []
+    orders = [order for order in dict.fromkeys(likely) if _chain(found, order)]
+    orders = orders or [order for order in _possible(names) if _chain(found, order)]
+    networks = _networks(found)
+    if len(networks) > 1 and (not orders or len(found[networks[0][-1]].weight) == 1):
+        names = ", ".join(shown(order[0].rpartition(".")[0], 20) for order in networks[:4])
+        raise CheckpointError(f"{name}: holds {len(networks)} networks, {names}; expected one")
+    if len(orders) > 1:
+        one, two = (", ".join(shown(prefix, 20) for prefix in order[:5]) for order in orders[:2])
+        raise CheckpointError(f"{name}: its layers fit as {one} and as {two}; expected names or a file that tell which")
+    if not orders:
+        raise CheckpointError(f"{name}: its layers' shapes, (out, in), don't chain; found {_found(tensors)}")
+    return {prefix: found[prefix] for prefix in orders[0]}
 
 
-def _safetensors(path):
-    try:
-        import safetensors.numpy
-    except ImportError:
-        raise CheckpointError(f'{path}: needs a library: pip install "minirecon[safetensors]"') from None
-    return safetensors.numpy
+def _found(tensors):
+    r"""The first tensors, for a message."""
+    there = [f"{shown(key, 30)} {np.shape(tensor)}" for key, tensor in list(tensors.items())[:4]]
+    return ", ".join(there + ["…"] * (len(tensors) > 4)) or "nothing"
+
+
+def _possible(names):
+    r"""The order of the numbers, if the names differ in nothing else; else all in which they rise, of 6 layers."""
+    if len({_split(name)[::2] for name in names}) == 1:
+        return [_by_number(names)]
+    return [order for order in permutations(names) if _by_number(order) == order] if len(names) <= 6 else []
+
+
+def _by_number(names):
+    r"""The names, of which those that differ in their numbers alone change places until their numbers rise."""
+    groups = {}
+    for name in names:
+        groups.setdefault(_split(name)[::2], []).append(name)
+    for group in groups.values():
+        group.sort(key=lambda name: [int(number) for number in _split(name)[1::2]], reverse=True)
+    return tuple(groups[_split(name)[::2]].pop() for name in names)
+
+
+def _split(name):
+    return tuple(re.split(r"([0-9]{1,9})", name))  # text, number, text, …
+
+
+def _networks(found):
+    r"""Names of layers by what they share before the last dot; none, unless each such group chains."""
+    groups = {}
+    for name in found:
+        groups.setdefault(name.rpartition(".")[0], []).append(name)
+    groups = [_by_number(names) for names in groups.values()]
+    return groups if all(len(names) > 1 and _chain(found, names) for names in groups) else []
+
+
+def _chain(found, order):
+    r"""Whether each layer takes what the one before it gives."""
+    parts = pairwise(found[name].weight.shape for name in order)
+    return all(after[1] == before[0] for before, after in parts)

@@ -158,10 +158,12 @@ def test_bad_paths(tmp_path):
     with pytest.raises(ValueError, match="expected MNIST's idx files"):
         load_dataset(tmp_path)
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(ValueError, match=r"text\.npz: not a readable \.npz archive"):
+    with pytest.raises(ValueError, match=r"text\.npz: no zip archive"):
         load_dataset(tmp_path / "text.npz")
     np.savez(tmp_path / "objects.npz", images=np.array([{}, {}]), labels=np.array([0, 1]))
-    with pytest.raises(ValueError, match=r"objects\.npz: not a readable"):  # pickled objects could run code
+    with pytest.raises(
+        ValueError, match=r"objects\.npz: images holds Python objects"
+    ):  # pickled objects could run code
         load_dataset(tmp_path / "objects.npz", 2)
 
 
