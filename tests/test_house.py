@@ -60,7 +60,7 @@ def test_rooms_import_from_rooms_before(path):
     if ROOMS.index(room(path)) < ROOMS.index("experiments"):
         assert not outside & {"matplotlib", "argparse"}
     assert "minirecon" not in outside  # imports within the package are relative: else they would escape this test
-    assert "tqdm" not in outside or name(path) in ("io.progress", "course.examiner")
+    assert "tqdm" not in outside or name(path) == "io.progress"
     if room(path) == "mlp":
         assert not inside
         assert outside == {"itertools", "typing", "numpy", "autograd"}

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 from . import grading, handout
-from .examiner import examine
+from .examiner import Examiner
 
 PACKAGE = Path(__file__).parent.parent.parent  # a checkout or a handout, unless this is an installed copy
 NO_SANDBOX = (
@@ -31,7 +31,8 @@ def check(args):
     task = next((task for task in tasks if task.id == args.task), None)
     if task is None:
         raise ValueError(f"task {args.task}: no such task; expected one of {', '.join(task.id for task in tasks)}")
-    verdict = examine(root, task.tests, args.seconds)
+    with Examiner() as examine:
+        verdict = examine(root, task.tests, args.seconds)
     total = len(verdict.tests)
     title = f"Task {task.id}: {task.function}, {task.points} points"
     if verdict.passed:

@@ -6,16 +6,19 @@ by their syntax trees, with those of the module's new helpers that they use.
 """
 
 import ast
+import contextlib
 import csv
+import functools
 import json
 import re
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..io.files import atomic, write_text
 from ..io.progress import progress_line
-from .examiner import Verdict, end, examine
+from .examiner import Examiner, Verdict
 from .handout import check_solved, definition, load_tasks, write_files
 
 LARGEST = 2**20  # bytes of a module that is worth reading
@@ -23,6 +26,7 @@ LARGEST = 2**20  # bytes of a module that is worth reading
 REFUSED = {"pytest", "_pytest", "hypothesis", "unittest", "inspect", "gc", "_getframe", "strategies"}
 
 
+@functools.cache
 def take(source, task, reference):
     r"""Put one function of a student's module into the reference's, with the new helpers that it uses.
 
@@ -181,25 +185,28 @@ def _read(folder, task, reference):
 
 def _run(todo, files, seconds, jobs, progress):
     r"""Judge modules side by side, each in a copy of the reference: a dict (task, module): Verdict."""
-    from joblib import Parallel, delayed
+    from joblib import cpu_count
 
-    running, done = set(), {}
+    jobs, remaining, done = jobs or cpu_count(), iter(todo), {}
 
-    def one(task, text, expected):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            write_files(Path(folder), {**files, Path("minirecon", task.path): text.encode()})
-            return task, text, examine(folder, task.tests, seconds, "grading", expected, running)
+    def work(examine):
+        for task, text, expected in remaining:  # each thread takes the next one
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                write_files(Path(folder), {**files, Path("minirecon", task.path): text.encode()})
+                done[task, text] = examine(folder, task.tests, seconds, "grading", expected)
+            bar.update(1)
 
-    try:
-        with progress_line(len(todo), "grade", progress) as bar:
-            pool = Parallel(jobs or -1, require="sharedmem", return_as="generator_unordered")
-            for task, text, verdict in pool(delayed(one)(*each) for each in todo):
-                done[task, text] = verdict
-                bar.update(1)
-    except BaseException:
-        for process in list(running):
-            end(process)
-        raise
+    with (
+        progress_line(len(todo), "grade", progress) as bar,
+        ThreadPoolExecutor(jobs) as pool,
+        contextlib.ExitStack() as examiners,
+    ):
+        threads = [pool.submit(work, examiners.enter_context(Examiner())) for _ in range(jobs)]
+        try:
+            for thread in threads:
+                thread.result()
+        finally:
+            list(remaining)  # after Ctrl-C there is no next one
     return done
 
 

@@ -1,0 +1,179 @@
+r"""Coursework: the process that `examiner` starts, as `python -c`. It imports nothing of the package."""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import re
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+MEMORY = 4 * 2**30  # bytes of address space
+LONGEST = 4000  # characters of what a test says
+LARGEST = 2**24  # bytes of a report
+# Of other packages, what the tasks and their tests import. The guard knows it before any child does.
+FIRST = ("autograd", "hypothesis.extra.numpy", "numpy.testing", "pytest", "scipy.ndimage", "scipy.optimize", "tqdm")
+GUARDED = ("builtins", "math", "numpy", "autograd", "scipy", "_pytest", "pytest", "hypothesis")
+OURS = ("minirecon", "strategies", "conftest", "test_")
+
+
+def main():
+    r"""Import; then read orders (JSON, a line each) from standard input, and answer each with a line."""
+    gc.disable()
+    for module in FIRST:
+        __import__(module)
+    sys.modules["tqdm"].tqdm.monitor_interval = 0  # no thread of its own
+    gc.freeze()  # pytest collects garbage again and again: not among the modules
+    gc.enable()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: who leaves the group is still found
+    before = list(_bindings(GUARDED))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    print(flush=True)
+    for line in sys.stdin:
+        print(json.dumps(_watch(json.loads(line), before)), flush=True)
+
+
+def _watch(order, before):
+    r"""One order, in a child: its status (None: it had to be ended), whether it left a process, and its report."""
+    status, report, latest = None, b"", time.monotonic() + order["seconds"]
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        _sit(order, before, writing)
+    os.close(writing)
+    with open(reading, "rb", buffering=0) as pipe:
+        os.set_blocking(reading, False)
+        try:
+            while status is None and time.monotonic() < latest:
+                select.select([pipe], [], [], 0.05)
+                ended, code = os.waitpid(child, os.WNOHANG)
+                status = os.waitstatus_to_exitcode(code) if ended else None
+                report += (pipe.read(LARGEST) or b"")[: LARGEST - len(report)]
+        finally:
+            left = _end(child)
+    return status, left, report.decode(errors="replace")
+
+
+def _end(child):
+    r"""End what is left of a child and of all that it started; whether there was anything."""
+    for number in range(10000):
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:  # the dead
+                pass
+        left = []
+        with contextlib.suppress(OSError):  # macOS has no such file
+            left = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child, signal.SIGKILL)
+            left.append(child)
+        if not left:
+            return number > 0
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.001)
+    return True
+
+
+def _sit(order, before, report):
+    r"""The child: limits itself, runs pytest, reports and ends with pytest's status."""
+    status = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDWR)  # a debugger left in a solution finds the end of its input
+        for number, file in enumerate((null, null, null, report)):
+            os.dup2(file, number)
+        os.closerange(4, 64)
+        os.environ.update(order["environment"])
+        os.chdir(order["folder"])
+        sys.path[0] = order["folder"]
+        _limit(int(order["seconds"]) + 1)
+        sys.modules["__main__"] = type(sys)("__main__")  # no way by name to what stands here
+        import pytest
+
+        guard = _guard(before)
+        options = ["-q", "--tb=short", "-pno:cacheprovider", "-pno:legacypath"]  # which replaces methods of pytest
+        status = int(pytest.main([*options, *order["tests"]], plugins=[guard]))
+        with open(3, "w", encoding="utf-8") as pipe:
+            pipe.write(order["secret"] + "\n" + json.dumps([guard.tests, guard.failed]))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _limit(seconds):
+    r"""Processor time, memory and size of files, for this process and its children."""
+    import resource
+
+    for name, limit in {"CPU": seconds, "AS": MEMORY, "FSIZE": 2**26, "CORE": 0}.items():
+        with contextlib.suppress(ValueError, OSError):  # it is lower already; and macOS has none of memory
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
+
+
+def _guard(before):
+    r"""A plugin of pytest: notes what tests say, and fails one after which something is no longer what it was."""
+    import pytest
+
+    class Guard:
+        def __init__(self):
+            self.tests, self.failed, self.threads = [], {}, set(threading.enumerate())
+
+        def pytest_collection_finish(self):
+            self.before = [*before, *_bindings(OURS)]
+            names = [name for name in sys.modules if name.startswith(("builtins", "test_"))]
+            self.open = [(name, vars(sys.modules[name]), set(vars(sys.modules[name]))) for name in names]
+
+        @pytest.hookimpl(trylast=True)  # after the tests' own patches have been undone
+        def pytest_runtest_teardown(self):
+            for where, names, name, value, code in self.before:
+                if names.get(name) is not value or getattr(value, "__code__", None) is not code:
+                    raise RuntimeError(f"{where}.{name} was replaced")
+            for where, names, known in self.open:
+                if added := names.keys() - known:
+                    raise RuntimeError(f"{where}.{added.pop()} was added")
+            if left := set(threading.enumerate()) - self.threads:
+                raise RuntimeError(f"left a thread running: {left.pop().name}")
+
+        def pytest_runtest_logreport(self, report):
+            if report.when == "teardown":
+                self.tests.append(report.nodeid)
+            self.pytest_collectreport(report)
+
+        def pytest_collectreport(self, report):
+            if not report.passed:
+                self.failed.setdefault(report.nodeid, _message(report))
+
+    return Guard()
+
+
+def _message(report):
+    r"""What a test says, less hypothesis's notes: our tests give the arguments themselves."""
+    if report.skipped:
+        return f"skipped: {report.longrepr[-1].removeprefix('Skipped: ')}"[:LONGEST]
+    said = "\n".join(line[4:] for line in report.longreprtext.splitlines() if line.startswith("E   "))
+    return re.split(r"\n(?:Failing test case|Falsifying example)", said or report.longreprtext)[0][:LONGEST] or "failed"
+
+
+def _bindings(modules):
+    r"""The functions, classes and methods that tests rely on: (where, its names, name, object, its code) of each."""
+    for module in [name for name in sys.modules if name.startswith(modules)]:
+        owners = [(module, vars(sys.modules[module]))]
+        for where, names in owners:
+            for name, value in list(names.items()):
+                if callable(value) and not (name.startswith("__") and where == module):
+                    yield where, names, name, value, getattr(value, "__code__", None)
+                    if where == module and isinstance(value, type) and value.__module__ == module:
+                        owners.append((f"{module}.{name}", vars(value)))
+
+
+if __name__ == "__main__":
+    main()
