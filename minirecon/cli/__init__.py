@@ -3,9 +3,12 @@ r"""The command line, `minirecon VERB`: its options, and its errors in one line;
 import argparse
 import sys
 
+import numpy as np
+
 from .. import course, experiments
 from ..attack import SETTINGS
 from ..experiments.demo import DEMOS
+from ..io.archive import shown
 from ..io.weights import ENDINGS
 from . import figure, verbs
 
@@ -19,11 +22,12 @@ def main(argv=None):
             stream.reconfigure(errors="replace")  # a terminal without Greek shows ? for θ, and the run goes on
     args = _parser().parse_args(argv)
     try:
-        return args.run(args) or 0
-    except (ValueError, OSError, NotImplementedError) as error:
+        with np.errstate(all="ignore"):  # what overflows is refused where it matters, in one line
+            return args.run(args) or 0
+    except (ValueError, OSError, NotImplementedError, ArithmeticError, MemoryError) as error:
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         unwritten = " is not written yet" if isinstance(error, NotImplementedError) else ""  # in a handout
-        print(f"minirecon {args.verb}: {reason}{unwritten}", file=sys.stderr)
+        print(shown(f"minirecon {args.verb}: {reason}{unwritten}", 300), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minirecon {args.verb}: interrupted before there was a result", file=sys.stderr)

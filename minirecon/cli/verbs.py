@@ -8,6 +8,7 @@ from ..attack import candidates, restarts
 from ..experiments.demo import DEMOS, demo
 from ..experiments.drawing import curves
 from ..io import datasets, weights
+from ..io.archive import shown
 from ..training import train
 from . import tables
 from .output import Run
@@ -67,6 +68,8 @@ def run_train(args):
 def run_attack(args):
     r"""Reconstruct candidates from a weight file."""
     params = weights.load(args.weights)
+    if not mlp.square_norm(mlp.cast(params, float)):
+        raise ValueError(f"{args.weights}: ‖θ‖² is 0; expected the weights of a network that was trained")
     given = dict(args.set or [])
     if args.iterations is not None:
         given["iterations"] = args.iterations
@@ -139,20 +142,35 @@ def convert(args):
 def inspect(args):
     r"""Print what a weight file holds, and whether it can be attacked."""
     tensors = weights.read_tensors(args.weights)
-    print(f"minirecon inspect: {args.weights} holds {len(tensors)} tensors")
+    print(f"minirecon inspect: {args.weights} holds {len(tensors)} tensor{'s' * (len(tensors) != 1)}")
     for name, tensor in tensors.items():
-        span = f"from {tensor.min():.4g} to {tensor.max():.4g}" if tensor.size else "empty"
-        print(f"  {name:24} {' × '.join(map(str, tensor.shape)) or 'a number':16} {tensor.dtype!s:9} {span}")
+        span = "" if tensor.dtype.kind not in "iuf" else "empty"
+        if span and tensor.size:
+            span = f"from {tensor.min():.4g} to {tensor.max():.4g}"
+        shape = shown(" × ".join(map(str, tensor.shape)) or "a number")
+        print(f"  {shown(name):24} {shape:16} {shown(tensor.dtype, 20):9} {span}".rstrip())
     print(f"{sum(tensor.size for tensor in tensors.values()):,} parameters")
+    ignored = [*tensors.ignored, *(name for name, tensor in tensors.items() if weights.is_beside(name, tensor))]
+    if ignored:
+        print(textwrap.fill(f"passed over: {_listed(ignored)}", 79))
     try:
-        print(_describe(weights.assemble(tensors)))
+        params, names = weights.assemble(tensors), weights.layers(tensors)
     except weights.CheckpointError as error:
-        print(textwrap.fill(f"not a network to attack: {error}", 79))
+        print(textwrap.fill(f"not a network to attack: {shown(error, 300)}", 79))
+    else:
+        print(textwrap.fill(_describe(params), 79))
+        print(textwrap.fill(f"its layers, in this order: {_listed(names)}", 79))
+
+
+def _listed(names):
+    return ", ".join([shown(name) for name in list(names)[:9]] + ["…"] * (len(names) > 9))
 
 
 def _describe(params):
     widths = [params[0].weight.shape[1], *(len(layer.weight) for layer in params)]
     biased = [str(number) for number, layer in enumerate(params, 1) if layer.bias is not None]
     degree = mlp.homogeneity_degree(params)
-    kind = f"homogeneous of degree {degree}" if degree else "not homogeneous, as the theory wants it"
+    kind = "not homogeneous: the theory has biases in layer 1 alone"
+    if degree:
+        kind = f"homogeneous of degree {degree}, if its units are ReLUs, which a file does not tell"
     return f"a network {'–'.join(map(str, widths))} with biases in layer {', '.join(biased) or 'none'}: {kind}"

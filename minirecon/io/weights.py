@@ -105,7 +105,7 @@ def layers(tensors, name="weights"):
     found = {}
     for key, tensor in tensors.items():
         prefix, dot, kind = key.rpartition(".")
-        if not dot and np.ndim(tensor) == 0:
+        if is_beside(key, tensor):
             continue
         if not dot or kind not in ("weight", "bias") or np.ndim(tensor) != {"weight": 2, "bias": 1}[kind]:
             raise CheckpointError(f"{name}: {shown(key)} {np.shape(tensor)}: {RULE}; found {_found(tensors)}")
@@ -130,6 +130,11 @@ def layers(tensors, name="weights"):
     if not orders:
         raise CheckpointError(f"{name}: its layers' shapes, (out, in), don't chain; found {_found(tensors)}")
     return {prefix: found[prefix] for prefix in orders[0]}
+
+
+def is_beside(name, tensor):
+    r"""Whether a tensor is a number beside the layers, as a loss is."""
+    return np.ndim(tensor) == 0 and "." not in name
 
 
 def _found(tensors):
