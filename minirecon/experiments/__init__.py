@@ -32,8 +32,8 @@ def load(name):
 def settings(name, quick=False):
     r"""The settings of a figure: a new dict."""
     module = load(name)
-    defaults = {key: each.default for key, each in inspect.signature(module.run).parameters.items()}
-    return {key: defaults[key] for key in list(defaults)[2:]} | (module.QUICK if quick else {})
+    _, _, *given = inspect.signature(module.run).parameters.values()
+    return {each.name: each.default for each in given} | (module.QUICK if quick else {})
 
 
 def shipped(file, case, n):

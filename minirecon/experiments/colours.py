@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import metrics
 from . import attacked, pixels, shipped, untrained
-from .drawing import captions
-from .drawing.images import BLACK, BLUE, GREEN, ORANGE, blank, show
+from .drawing import BLACK, BLUE, GREEN, ORANGE, captions
+from .drawing.images import blank, show
 
 QUICK = {"iterations": 300, "seeds": 1}
 ROWS = {
@@ -55,12 +55,9 @@ def scale_up(x):
 
 def draw(data):
     r"""Candidates as patches of their colour, by label; below, how many are within a distance of a training colour."""
-    shown = {  # title: colours and labels
-        "training set": ("truth", "labels"),
-        ROWS["trained"]: ("colours_trained", "labels_trained"),
-        ROWS["untrained"]: ("colours_untrained", "labels_untrained"),
-        ROWS["untrained_up"]: ("colours_untrained_up", "labels_untrained"),
-    }
+    shown = {"training set": ("truth", "labels")}  # title: its colours and labels
+    for name in ("trained", "untrained", "untrained_up"):
+        shown[ROWS[name]] = f"colours_{name}", f"labels_{name.removesuffix('_up')}"
     figure = blank(11, 6.8, "The colour toy: candidates from a trained and from an untrained network")
     grid = figure.subplot_mosaic([list(shown), ["below"] * len(shown)])
     below = grid.pop("below")
@@ -75,10 +72,8 @@ def draw(data):
         share = np.arange(1, len(values) + 1) / len(values)
         below.step([0, *values, 1], [0, *share, 1], style, where="post", color=colour, label=ROWS[name])
     below.axvline(metrics.POINT_TOLERANCE, color=BLACK, linewidth=0.8, label="0.15, found")
-    below.set(
-        xlabel="distance to the nearest training colour of the label, largest difference in a channel (0 to 1)",
-        ylabel="share of the candidates", xlim=(0, 1.02),
-    )  # fmt: skip
+    below.set_xlabel("distance to the nearest training colour of the label, largest difference in a channel (0 to 1)")
+    below.set(ylabel="share of the candidates", xlim=(0, 1.02))
     below.legend(fontsize=9)
     below.grid(alpha=0.3)
     return figure
@@ -96,14 +91,10 @@ def numbers(data):
 
 def caption(data):
     r"""What the figure shows."""
-    got = numbers(data)
-    table = captions.table(
-        ["candidates", "within 0.15, for each start", "median distance"],
-        [
-            [ROWS[name], f"{captions.listed(row['found'])} of {row['of']}", f"{row['median']:.2f}"]
-            for name, row in got.items()
-        ],
-    )
+    got, rows = numbers(data), []
+    for name, row in got.items():
+        rows.append([ROWS[name], f"{captions.listed(row['found'])} of {row['of']}", f"{row['median']:.2f}"])
+    table = captions.table(["candidates", "within 0.15, for each start", "median distance"], rows)
     trained, *others = (np.array(row["found"]) / row["of"] for row in got.values())
     clear = trained.min() > max(other.max() for other in others) + 0.5
     verdict = captions.text("colours-clear" if clear else "colours-unclear")

@@ -7,8 +7,7 @@ import numpy as np
 
 from .. import kkt, mlp
 from . import attacked, shipped, untrained
-from .drawing import captions, curves
-from .drawing.images import BLACK, BLUE, ORANGE
+from .drawing import BLACK, BLUE, ORANGE, captions, curves
 
 QUICK = {"iterations": 300, "seeds": 1}
 NEAR, FAR = 0.1, 0.2  # a point is found within the one; a candidate is wrong beyond the other

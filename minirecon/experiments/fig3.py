@@ -38,15 +38,11 @@ def run(
     for case in cases:
         net, data = trained(case, n, hidden, seed, target_time=target_time, progress=progress)
         rec = attacked(net.params, m, seed=seed, progress=progress, iterations=iterations)
-        score = metrics.score(rec, data)
         scaled = rec.x * (CONTRAST / np.maximum(rec.x.std(axis=1, keepdims=True), 1e-12))
-        every = {
-            "attack": score,
-            "scaled": metrics.score(rec._replace(x=scaled), data),
-            "faint": metrics.score(rec._replace(x=0.4 * rec.x), data),
-            **score.null,
-            "other": metrics.score(rec, unseen(data)),
-        }
+        found = {"attack": rec, "scaled": rec._replace(x=scaled), "faint": rec._replace(x=0.4 * rec.x)}
+        every = {name: metrics.score(each, data) for name, each in found.items()}
+        score = every["attack"]
+        every |= score.null | {"other": metrics.score(rec, unseen(data))}
         for key in ("ssim", "ncc"):
             ranked = [getattr(every[row], key)[np.argsort(-every[row].ssim)] for row in ROWS]
             arrays[f"{case}_{key}"] = np.array(ranked, np.float32)

@@ -7,8 +7,7 @@ import numpy as np
 
 from .. import metrics, mlp
 from . import attacked, fig3, trained
-from .drawing import captions, curves
-from .drawing.images import BLACK, BLUE, GREEN, ORANGE, SKY
+from .drawing import BLACK, BLUE, GREEN, ORANGE, SKY, captions, curves
 
 QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 100]], "iterations": 100}
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones
@@ -56,9 +55,8 @@ def split(data, key):
 
 def draw(data):
     r"""One panel for each n and one for each architecture."""
-    count = len(data["n"])
     title = f"Reconstruction against the network's output, {data['case']} (cf. Fig. 4)"
-    figure, every = curves.panels(count, title, columns=4, size=(3.4, 3.4))
+    figure, every = curves.panels(len(data["n"]), title, columns=4, size=(3.4, 3.4))
     parts = zip(every, *(split(data, key) for key in ("phi", "ssim", "unseen")), strict=True)
     for i, (axes, phi, ssim, unseen) in enumerate(parts):
         n, by_size = int(data["n"][i]), i < data["by_size"]

@@ -7,8 +7,7 @@ import numpy as np
 
 from .. import kkt, metrics, mlp
 from . import attacked, trained
-from .drawing import captions, curves
-from .drawing.images import BLACK, GREEN
+from .drawing import BLACK, GREEN, MARKED, captions, curves
 
 QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks": 1}
 WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
@@ -76,8 +75,7 @@ def draw(data):
             for way, label in enumerate(WAYS.values()):
                 low, mean, high = spread(data[key][c, way])
                 x = progress * (0.97 if way == 0 else 1.03)  # lest one bar hides the other
-                style = {**curves.MARKED[way], "markersize": 5, "capsize": 3, "label": label}
-                axes.errorbar(x, mean, [mean - low, high - mean], **style)
+                axes.errorbar(x, mean, [mean - low, high - mean], **MARKED[way], markersize=5, capsize=3, label=label)
             for kind, label, style in (("start", "the attack's start", ":"), ("unseen", "unseen images", "-.")):
                 null = spread(data[f"{kind}_{key}"][c, 0])[1]
                 axes.plot(progress, null, linestyle=style, color=BLACK, linewidth=1, label=f"null: {label}")
@@ -86,7 +84,7 @@ def draw(data):
             (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", {"color": GREEN, "linestyle": "-", "marker": "^"}),
             (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)",
              {"color": BLACK, "linestyle": "--", "marker": "D"}),
-            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", curves.MARKED[1]),
+            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", MARKED[1]),
         ):  # fmt: skip
             theory.plot(progress, values.mean(axis=0), **style, markersize=5, label=label)
         theory.set(ylim=(0, 1.5), ylabel="value")

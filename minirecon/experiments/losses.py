@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import attack, kkt, losses, metrics, mlp
 from . import attacked, shipped
-from .drawing import captions, curves
+from .drawing import BLACK, MARKED, captions, curves
 
 QUICK = {"sgd": [1, 10, 100, 300], "lbfgs": [1, 10, 30, 100]}
 NAMES = {"sgd": "authors' gradient descent", "lbfgs": "our L-BFGS"}
@@ -66,17 +66,16 @@ def draw(data):
     shown += [(0, "seconds", "processor time, seconds")]
     for axes, (column, where, xlabel) in zip(every, shown, strict=True):
         label = labels[column]
-        for name, style in zip(NAMES, curves.MARKED, strict=False):
+        for name, style in zip(NAMES, MARKED, strict=False):
             values = data[f"measured_{name}"][:, column]
             values = values if label == TERMS[-1] else np.maximum(values, FLOOR)
             axes.plot(data[f"{where}_{name}"], values, **style, markersize=4, label=NAMES[name])
         if column < len(data["truth"]):
             truth = max(data["truth"][column], FLOOR)
-            axes.axhline(truth, color="black", linestyle=":", label="training images, best λ")
+            axes.axhline(truth, color=BLACK, linestyle=":", label="training images, best λ")
             if label != "layer 2: loss / ‖θˡ‖²":  # it hardly changes
-                low, high = (data[f"measured_{name}"][:, column] for name in NAMES)
-                low, *_, high = np.sort(np.concatenate([low, high, [truth]]))
-                axes.set(ylim=(max(low, FLOOR) / 1.5, max(high, FLOOR) * 1.5), yscale="log")
+                seen = np.concatenate([[truth], *(data[f"measured_{name}"][:, column] for name in NAMES)])
+                axes.set(ylim=(max(seen.min(), FLOOR) / 1.5, max(seen.max(), FLOOR) * 1.5), yscale="log")
         axes.set(xscale="log", ylabel=label, xlabel=xlabel)
     curves.legend(figure, every[0], 3)
     return figure
@@ -103,12 +102,6 @@ def caption(data):
         rows.append([label, *(f"{row[key]:.3g}" for key in keys), *at_end])
     table = captions.table(["", *keys, "median NCC", "iterations", "seconds"], rows)
     better = NAMES[max(NAMES, key=lambda name: got[name]["ncc"])]
-    values = {"table": table, "verdict": verdict(got), "better": better}
-    return captions.text("losses", data=data, lam_min=LAM_MIN, floor=FLOOR, **values)
-
-
-def verdict(got):
-    r"""What the numbers say: whose loss is below the truth's, and what the truth's own is."""
     truth = got["truth"]
     below = " and ".join(NAMES[name] for name in NAMES if got[name]["layer 1"] < truth["layer 1"])
     said = f"the loss falls below theirs ({below}): it fits the weights better than the truth."
@@ -116,4 +109,5 @@ def verdict(got):
     if truth["lambda"] > 0:
         said += f"\nThey break λ ≥ λ_min themselves (lambda loss {truth['lambda']:.2g}): "
         said += "it is no KKT condition, but keeps\ncandidates alive."
-    return said
+    values = {"lam_min": LAM_MIN, "floor": FLOOR, "table": table, "verdict": said, "better": better}
+    return captions.text("losses", data=data, **values)

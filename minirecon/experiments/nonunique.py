@@ -11,8 +11,7 @@ import numpy as np
 from .. import kkt, losses, metrics, mlp
 from ..attack.candidates import merge_pair
 from . import pixels, shipped
-from .drawing import captions
-from .drawing.curves import LINES
+from .drawing import BLACK, LINES, captions
 from .drawing.images import blank, image_rows
 
 QUICK = {"points": 16}
@@ -109,12 +108,12 @@ def run(seed, progress, weights="mnist-n20.pth", case="mnist", n=20, count=5, la
     images, original = (x.reshape(-1, *data.image_shape) for x in (flat, np.repeat(flat[:: len(ROWS)], len(ROWS), 0)))
     ncc = np.diag(metrics.ncc(images, original)).reshape(count, -1)
     i, j = nearest(data)
-    pair = metrics.standardise(data.x[[i, j]].reshape(2, *data.image_shape))
+    pair = data.x[[i, j]].reshape(2, *data.image_shape)
     merged = measure(params, *merge_pair(data.x, lam, i, j), np.delete(data.y, j))
     return {
         "case": case, "sizes": sizes, "measured": measured, "kinks": kinks, "blind": blind, "d": data.x.shape[1],
         "before": measure(params, data.x, lam, data.y), "merged": merged,
-        "merged_ncc": pair[0] @ pair[1] / data.image_shape[0], "norm": mlp.square_norm(params),
+        "merged_ncc": metrics.ncc(pair[:1], pair[1:])[0, 0], "norm": mlp.square_norm(params),
         "pictures": pixels(metrics.stretch(flat + data.mean)), "shape": data.image_shape,
         "ncc": ncc, "phi": mlp.forward(params, flat).phi.reshape(count, -1),
     }  # fmt: skip
@@ -142,7 +141,7 @@ def draw(data):
         for way, name in enumerate(WAYS.values()):
             lines = axes.plot(data["sizes"], np.maximum(change[way, ..., k], FLOOR[k]).T, **LINES[way], linewidth=1.2)
             lines[0].set_label(name)
-        axes.axvline(SHOWN, color="black", linewidth=0.8, linestyle=":")
+        axes.axvline(SHOWN, color=BLACK, linewidth=0.8, linestyle=":")
         axes.set(yscale="log", xlabel="size of the split: x ± size · v", ylabel=label)
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize=8, loc="center left")

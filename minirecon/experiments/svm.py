@@ -9,9 +9,8 @@ from .. import kkt, metrics
 from ..mlp import Layer
 from ..training import flow_step, log_logistic_loss
 from . import trained
-from .drawing import captions
-from .drawing.curves import MARKED, panels
-from .drawing.images import BLACK, BLUE, ORANGE, show
+from .drawing import BLACK, BLUE, MARKED, ORANGE, captions, curves
+from .drawing.images import show
 
 QUICK = {"log_losses": (-1.0, -5.0, -20.0)}
 RELU_ROWS = 5
@@ -58,8 +57,8 @@ def _largest(weight, count):
 
 def draw(data):
     r"""Cosine with the SVM, λ, singular values; below, what rows of the first layers look like."""
-    figure, every = panels(3 + len(data["vectors"]), f"From the SVM to the network: {len(data['lam'])} images", 5)
-    cosine, lam, singular, *images = every
+    title = f"From the SVM to the network: {len(data['lam'])} images"
+    figure, (cosine, lam, singular, *images) = curves.panels(3 + len(data["vectors"]), title, 5)
     cosine.plot(-data["log_losses"], 1 - data["cosine"], "o-", color=BLUE)
     cosine.set(xscale="log", yscale="log", xlabel="−log L of the training", ylabel="1 − cosine of W²W¹ and w")
     cosine.set_title("a linear network turns\ntowards the SVM", fontsize=10)

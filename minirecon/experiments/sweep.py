@@ -8,7 +8,7 @@ import numpy as np
 from .. import metrics
 from ..io.progress import progress_line
 from . import attacked, shipped
-from .drawing import captions, curves, images
+from .drawing import BLACK, MARKED, captions, curves
 
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
 SCORES = {"ncc": "median NCC", "top10": "SSIM, mean of the ten best"}
@@ -43,8 +43,8 @@ def run(
             lbfgs[j] = _numbers(metrics.score(rec, data))
             bar.update()
     return {
-        "case": case, "n": n, "m": m, "sgd": sgd, "lbfgs": lbfgs, "null": null, "rates": np.array(rates),
-        "sgd_alphas": np.array(sgd_alphas), "lbfgs_alphas": np.array(lbfgs_alphas),
+        "case": case, "n": n, "m": m, "sgd": sgd, "lbfgs": lbfgs, "null": null, "rates": rates,
+        "sgd_alphas": sgd_alphas, "lbfgs_alphas": lbfgs_alphas,
         "sgd_iterations": sgd_iterations, "lbfgs_iterations": lbfgs_iterations,
     }  # fmt: skip
 
@@ -60,10 +60,10 @@ def draw(data):
     figure, every = curves.panels(4, title, 2, (4.8, 3.5))
     for which, ((left, right), label) in enumerate(zip(every.reshape(2, 2), SCORES.values(), strict=True)):
         for j, alpha in enumerate(data["sgd_alphas"]):
-            left.plot(data["rates"], data["sgd"][:, j, which], **curves.MARKED[j], label=f"α = {alpha:g}")
+            left.plot(data["rates"], data["sgd"][:, j, which], **MARKED[j], label=f"α = {alpha:g}")
         lost = data["rates"][np.isnan(data["sgd"][..., which]).any(axis=1)]
-        left.plot(lost, 0 * lost, "x", color=images.BLACK, label="diverged")
-        right.plot(data["lbfgs_alphas"], data["lbfgs"][:, which], **curves.MARKED[3], label="L-BFGS")
+        left.plot(lost, 0 * lost, "x", color=BLACK, label="diverged")
+        right.plot(data["lbfgs_alphas"], data["lbfgs"][:, which], **MARKED[3], label="L-BFGS")
         top = 1.05 * max(np.nanmax(data[name][..., which]) for name in ("sgd", "lbfgs", "null"))
         for axes in (left, right):
             for row, dashes, name in ((0, (0, (1, 3)), "mean image"), (2, (0, (6, 3)), "unseen images")):

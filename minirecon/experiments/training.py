@@ -7,7 +7,6 @@ from . import trained
 from .drawing import captions, curves
 
 QUICK = {"target_time": 1e4, "gd_steps": 2_000}
-WAYS = ("flow", "gd")
 
 
 def run(seed, progress, case="mnist", n=20, target_time=1e6, gd_steps=20_000):
@@ -16,11 +15,9 @@ def run(seed, progress, case="mnist", n=20, target_time=1e6, gd_steps=20_000):
     Returns a dict: of both histories (`flow_…`, `gd_…`, as in `train.TrainingRun`) all that is drawn.
     """
     arrays = {"case": case, "n": n}
-    ways = {
-        "flow": {"target_time": target_time, "record_every": 5},
-        "gd": {"target_time": gd_steps * LEARNING_RATE, "method": "gd", "record_every": 20},
-    }
-    for way, options in ways.items():
+    flow = {"target_time": target_time, "record_every": 5}
+    gd = {"target_time": gd_steps * LEARNING_RATE, "method": "gd", "record_every": 20}
+    for way, options in (("flow", flow), ("gd", gd)):
         net, _ = trained(case, n, (1000, 1000), seed, progress=progress, **options)
         arrays |= {f"{way}_{key}": values for key, values in net.history.items()}
     return arrays
@@ -28,27 +25,16 @@ def run(seed, progress, case="mnist", n=20, target_time=1e6, gd_steps=20_000):
 
 def draw(data):
     r"""Loss, margins, norms, alignment and accuracy over flow time, plain gradient descent dashed beside them."""
-    figure, (loss, margin, norm, cosine, accuracy) = curves.panels(
-        5, f"Training on {data['n']} samples of {data['case']}: log-loss time (lines) and plain gradient descent (dots)"
+    title = (
+        f"Training on {data['n']} samples of {data['case']}: log-loss time (lines) and plain gradient descent (dots)"
     )
-    later = np.flatnonzero(data["gd_time"])  # the axis is logarithmic
+    flow, gd = (
+        {key.removeprefix(way): values for key, values in data.items() if key.startswith(way)}
+        for way in ("flow_", "gd_")
+    )
+    later = np.flatnonzero(gd["time"])  # the axis is logarithmic
     dots = later[np.unique(np.geomspace(1, len(later), 25).astype(int)) - 1]
-    layers = [f"layer {layer + 1}" for layer in range(data["flow_norm"].shape[1])]
-    for axes, what, keys, labels in (
-        (loss, "log L (natural logarithm)", ["log_loss"], ["log L"]),
-        (margin, "margin yΦ(x), units of the output", ["median_margin", "min_margin"], ["median", "smallest"]),
-        (norm, "norm ‖θˡ‖", ["norm"], layers),
-        (cosine, "cosine of θˡ and −∂L/∂θˡ", ["alignment"], layers),
-        (accuracy, "share classified correctly", ["train_accuracy", "test_accuracy"], ["training set", "test set"]),
-    ):
-        flow, gd = (np.column_stack([data[f"{way}_{key}"] for key in keys]).T for way in WAYS)
-        for line, label, smooth, steps in zip(curves.LINES, labels, flow, gd, strict=False):
-            axes.plot(data["flow_time"][1:], smooth[1:], **line, label=label)
-            axes.plot(data["gd_time"][dots], steps[dots], ".", color=line["color"], markersize=7)
-        axes.set(xscale="log", xlabel="flow time T = Σ step size", ylabel=what)
-        if axes is not loss:
-            axes.legend(fontsize=9)
-    return figure
+    return curves.training(flow, title, {key: values[dots] for key, values in gd.items()})
 
 
 def numbers(data):

@@ -120,9 +120,11 @@ def test_loss_history(tmp_path):
 def test_training(tmp_path):
     run = train(load_dataset("mnist", 4), (10, 10, 10, 10), target_time=5.0, first_scale=0.1, record_every=1)
     figure = curves.training(run.history)
-    upper, middle, lower = figure.axes
-    assert lower.get_xlabel() == "flow time T = Σ step size"
-    assert [text.get_text() for text in lower.get_legend().get_texts()] == [f"layer {n}" for n in range(1, 6)]
-    np.testing.assert_allclose(upper.lines[0].get_ydata(), run.history["log_loss"][1:])  # T = 0 has no logarithm
-    np.testing.assert_allclose(middle.lines[1].get_ydata(), run.history["min_margin"][1:])
+    loss, margin, _, cosine, accuracy = (axes for axes in figure.axes if axes.lines)
+    assert cosine.get_xlabel() == "flow time T = Σ step size"
+    assert [text.get_text() for text in cosine.get_legend().get_texts()] == [f"layer {n}" for n in range(1, 6)]
+    assert len({(line.get_color(), line.get_linestyle()) for line in cosine.lines}) == 5
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), run.history["log_loss"][1:])  # T = 0 has no logarithm
+    np.testing.assert_allclose(margin.lines[1].get_ydata(), run.history["min_margin"][1:])
+    np.testing.assert_allclose(accuracy.lines[1].get_ydata(), run.history["test_accuracy"][1:])
     drawn(figure, tmp_path)

@@ -1,15 +1,12 @@
-r"""Plots: the losses of an attack, a training run, a KKT report, and a plain one for the experiments (cf. Fig. 4).
+r"""Plots: the losses of an attack, a training run, a KKT report, and a plain one for the experiments (cf. Fig. 4)."""
 
-Lines differ in colour and in style, for colour-blind readers and for print.
-"""
+from itertools import cycle
 
 import numpy as np
 
-from .images import BLACK, BLUE, GREEN, ORANGE, SKY, blank, cells
+from . import BLACK, BLUE, GREEN, LINES, ORANGE, SKY
+from .images import blank, cells
 
-STYLES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, ":"), (BLACK, "-."), (SKY, (0, (5, 1))))
-LINES = [{"color": colour, "linestyle": style} for colour, style in STYLES]
-MARKED = [line | {"marker": marker} for line, marker in zip(LINES, "os^Dv", strict=True)]
 TERMS = {  # of the attack's loss, as a Reconstruction's history has them
     "parameter": (BLUE, "-", "parameter loss"),
     "layer 1": (BLUE, "-", "parameter loss, layer 1"),
@@ -37,21 +34,26 @@ def loss_history(history):
     return figure
 
 
-def training(history):
-    r"""Loss, margins and norms over the flow time of a training run."""
-    figure, (upper, middle, lower) = panels(3, None, 1, (7.2, 8 / 3), sharex=True)
-    history = {key: values[history["time"] > 0] for key, values in history.items()}  # the axis is logarithmic
-    time = history["time"]
-    upper.plot(time, history["log_loss"], color=BLUE)
-    upper.set(ylabel="log L (natural logarithm)", title="Training: loss, margins and layers over flow time")
-    middle.plot(time, history["median_margin"], color=BLUE, label="median")
-    middle.plot(time, history["min_margin"], "--", color=ORANGE, label="smallest")
-    middle.set(ylabel="margin yΦ(x), units of the output")
-    middle.legend()
-    for layer, cosine in enumerate(history["alignment"].T):
-        lower.plot(time, cosine, **LINES[layer % 4], label=f"layer {layer + 1}")
-    lower.set(ylabel="cosine of θ and −∇L", xlabel="flow time T = Σ step size", xscale="log", ylim=(-0.05, 1.05))
-    lower.legend()
+def training(history, title="Training over flow time", dotted=None):
+    r"""Loss, margins, norms, alignment and accuracy of a training run, and of a second one, `dotted`, in dots."""
+    figure, every = panels(5, title)
+    layers = [f"layer {layer + 1}" for layer in range(history["norm"].shape[1])]
+    shown = (
+        ("log L (natural logarithm)", ["log_loss"], ["log L"]),
+        ("margin yΦ(x), units of the output", ["median_margin", "min_margin"], ["median", "smallest"]),
+        ("norm ‖θˡ‖", ["norm"], layers),
+        ("cosine of θˡ and −∂L/∂θˡ", ["alignment"], layers),
+        ("share classified correctly", ["train_accuracy", "test_accuracy"], ["training set", "test set"]),
+    )
+    for axes, (what, keys, labels) in zip(every, shown, strict=True):
+        both = (np.column_stack([run[key] for key in keys]).T for run in (history, dotted or history))
+        for line, label, values, others in zip(cycle(LINES), labels, *both, strict=False):
+            axes.plot(history["time"][1:], values[1:], **line, label=label)  # time 0 has no logarithm
+            if dotted:
+                axes.plot(dotted["time"], others, ".", color=line["color"], markersize=7)
+        axes.set(xscale="log", xlabel="flow time T = Σ step size", ylabel=what)
+        if len(labels) > 1:
+            axes.legend(fontsize=9)
     return figure
 
 
@@ -73,11 +75,11 @@ def kkt(report, name):
     return figure
 
 
-def panels(count, title, columns=3, size=(4.2, 3.6), sharex=False):
-    r"""A figure with a title and `count` axes with a grid, so many a row; `sharex` as in Matplotlib."""
+def panels(count, title, columns=3, size=(4.2, 3.6)):
+    r"""A figure with a title and `count` axes with a grid, so many a row."""
     rows = -(-count // columns)
     figure = blank(size[0] * min(count, columns), size[1] * rows, title)
-    every = cells(figure, rows, min(count, columns), sharex=sharex).ravel()[:count]
+    every = cells(figure, rows, min(count, columns)).ravel()[:count]
     for axes in every:
         axes.set_axis_on()
         axes.grid(alpha=0.3)

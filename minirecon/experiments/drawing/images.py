@@ -1,6 +1,5 @@
 r"""Pictures of candidates: above their originals, all of them, and what several runs agree on (cf. Fig. 2 and 3).
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines also differ in style.
 Matplotlib's object interface is used, so that no window, display or global state is involved.
 """
 
@@ -8,8 +7,8 @@ import numpy as np
 
 from ...io.files import atomic
 from ...metrics import PointScore, image_shape, stretch
+from . import BLACK, BLUE, ORANGE
 
-BLUE, SKY, ORANGE, GREEN, BLACK = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#000000"
 COLUMNS = 10  # images in a row
 MOST_PAIRS = 20  # in the picture of reconstructions
 MOST_CANDIDATES = 100  # in the grid
@@ -92,12 +91,12 @@ def _points(score, data):
     figure = blank(6.4, 6.8)
     axes = figure.subplots()
     truth = data.x + data.mean
-    first, last = 0, -1  # for colours the red and the blue channel, for points the two coordinates
-    axes.scatter(truth[:, first], truth[:, last], s=160, facecolors="none", edgecolors=BLACK, label="training samples")
+    ends = [0, -1]  # for colours the red and the blue channel, for points the two coordinates
+    axes.scatter(*truth[:, ends].T, s=160, facecolors="none", edgecolors=BLACK, label="training samples")
     for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
         chosen = score.images[data.y[score.nearest] == sign]
         label = f"{len(chosen)} candidates: {data.class_names[(sign + 1) // 2]}"
-        axes.scatter(chosen[:, first], chosen[:, last], s=45, marker=marker, c=colour, label=label)
+        axes.scatter(*chosen[:, ends].T, s=45, marker=marker, c=colour, label=label)
     is_colour = data.image_shape is not None
     axes.set(
         xlabel="red, 0 to 1" if is_colour else "coordinate 1",
