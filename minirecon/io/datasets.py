@@ -4,14 +4,14 @@ MNIST, odd against even digits; CIFAR-10, animals against vehicles; the colour t
 blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
 """
 
-import gzip
-import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from .archive import shown
 from .files import read_npz
+from .folders import read_folder
 
 # names of the classes −1 and +1, and which of the original labels become +1
 DIGITS = ("even", "odd"), (1, 3, 5, 7, 9)
@@ -55,8 +55,8 @@ def load_dataset(name, n=20):
     Parameters
     ----------
     name : "mnist", "cifar10", "colours" or "circle"; or the path of
-        a folder with MNIST's idx files (train-images-idx3-ubyte, …, plain or .gz), odd against even;
-        a folder with CIFAR-10's binary version (data_batch_1.bin, …), animals against vehicles;
+        a folder with MNIST's idx files (train-images-idx3-ubyte, …, plain or .gz), odd against even, or
+        with CIFAR-10's binary version (data_batch_1.bin, …), animals against vehicles, as `read_folder` finds them;
         an .npz file with `images`, uint8 or floats in [0, 1], of shape (N, h, w), (N, h, w, 3) or (N, d),
         and two different `labels`, the smaller of which becomes −1 (and, if held-out samples are wanted,
         `test_images` and `test_labels`)
@@ -81,14 +81,9 @@ def load_dataset(name, n=20):
         return _build(name, n, DIGITS if name == "mnist" else ANIMALS, *arrays)
     path = Path(name)
     if path.is_dir():
-        if _find_idx(path, "train-images") is not None:
-            arrays = [_read_idx(path, f"{part}-{what}") for part in ("train", "t10k") for what in ("images", "labels")]
-            return _build(str(name), n, DIGITS, *arrays)
-        if (path / "data_batch_1.bin").is_file():
-            arrays = *_read_cifar(path, "data_batch_?.bin"), *_read_cifar(path, "test_batch.bin")
-            return _build(str(name), n, ANIMALS, *arrays)
-        raise ValueError(f"{path}: expected MNIST's idx files (train-images-idx3-ubyte) or CIFAR-10's data_batch_1.bin")
-    if path.is_file() and path.suffix.lower() == ".npz":
+        kind, *arrays = read_folder(path)
+        return _build(str(name), n, DIGITS if kind == "mnist" else ANIMALS, *arrays)
+    if path.suffix.lower() == ".npz":
         return _npz(path, n)
     raise ValueError(f"{name}: expected mnist, cifar10, colours, circle, a folder of image files, or an .npz file")
 
@@ -96,21 +91,25 @@ def load_dataset(name, n=20):
 def _npz(path, n):
     arrays = read_npz(path, "images and labels")
     if "images" not in arrays or "labels" not in arrays:
-        raise ValueError(f"{path}: holds {', '.join(arrays) or 'nothing'}; expected arrays `images` and `labels`")
-    labels = arrays["labels"]
+        there = ", ".join(shown(name, 30) for name in list(arrays)[:5]) or "no array"
+        raise ValueError(f"{path}: holds {there}; expected arrays `images` and `labels`")
+    for name in ("labels", "test_labels"):
+        if name in arrays and arrays[name].dtype.kind not in "biufSU":
+            raise ValueError(f"{path}: {name} of type {shown(arrays[name].dtype)}; expected numbers or names")
+    images, labels = arrays["images"], arrays["labels"]
     classes = np.unique(labels)
     if len(classes) != 2:
         raise ValueError(f"{path}: labels hold {len(classes)} class(es), {_brief(classes)}; expected 2")
-    images = arrays["images"]
-    test_images, test_labels = arrays.get("test_images", images[:0]), arrays.get("test_labels", labels[:0])
+    none = {f"test_{key}": np.empty((0, *part.shape[1:]), part.dtype) for key, part in arrays.items()}
+    test_images, test_labels = ({**none, **arrays}[name] for name in ("test_images", "test_labels"))
     if not np.isin(test_labels, classes).all():
         raise ValueError(f"{path}: test_labels hold {_brief(np.unique(test_labels))}; expected {_brief(classes)}")
-    kind = tuple(str(c) for c in classes), classes[1:]
+    kind = tuple(shown(c, 20) for c in classes), classes[1:]
     return _build(str(path), n, kind, images, labels, test_images, test_labels)
 
 
 def _brief(values):
-    return ", ".join(str(v) for v in values[:5]) + (", …" if len(values) > 5 else "")
+    return ", ".join(shown(v, 20) for v in values[:5]) + (", …" if len(values) > 5 else "")
 
 
 def _build(name, n, kind, images, labels, test_images, test_labels):
@@ -130,7 +129,9 @@ def _build(name, n, kind, images, labels, test_images, test_labels):
     chosen = np.sort(np.concatenate([np.flatnonzero(y == sign)[: n // 2] for sign in (-1, 1)]))
     x = _scale(name, pixels[chosen])
     mean = x.mean(axis=0)
-    return Dataset(name, x - mean, y[chosen], mean, image_shape, class_names, _scale(name, test_pixels) - mean, y_test)
+    x_test = _scale(name, test_pixels)
+    x_test -= mean  # in place: a whole test set takes eight times its file already
+    return Dataset(name, x - mean, y[chosen], mean, image_shape, class_names, x_test, y_test)
 
 
 def _flatten(name, images, labels):
@@ -153,49 +154,12 @@ def _scale(name, pixels):
     if pixels.dtype == np.uint8:
         return pixels / 255.0
     if not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(f"{name}: images of type {pixels.dtype}; expected uint8, or floats in [0, 1]")
+        raise ValueError(f"{name}: images of type {shown(pixels.dtype)}; expected uint8, or floats in [0, 1]")
     if not np.isfinite(pixels).all():
         raise ValueError(f"{name}: images hold NaN or infinity; expected numbers in [0, 1]")
     if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 1:
         raise ValueError(f"{name}: pixels from {pixels.min():g} to {pixels.max():g}; expected floats in [0, 1]")
     return pixels.astype(float)
-
-
-def _find_idx(folder, start):
-    return next((path for path in sorted(folder.glob(f"{start}*-ubyte*")) if path.suffix in ("", ".gz")), None)
-
-
-def _read_idx(folder, start):
-    r"""MNIST's format: 0, 0, type 8 (uint8), number of axes, their lengths big-endian, then the bytes."""
-    path = _find_idx(folder, start)
-    if path is None:
-        raise ValueError(f"{folder}: no file {start}-idx*-ubyte or .gz; expected MNIST's four files")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{path}: not readable ({error})") from None
-    axes = 3 if start.endswith("images") else 1
-    magic, *shape = (int.from_bytes(content[at : at + 4], "big") for at in range(0, 4 + 4 * axes, 4))
-    if magic != 0x800 + axes or len(content) != 4 + 4 * axes + math.prod(shape):
-        there = f"begins with {content[:4].hex(' ')}, announces {' × '.join(map(str, shape))} bytes, has {len(content)}"
-        raise ValueError(f"{path}: {there}; expected an idx file, 00 00 08 {axes:02x}, its lengths, and the bytes")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
-
-
-def _read_cifar(folder, pattern):
-    r"""CIFAR-10's binary version: for each image a label, then 3072 bytes in the order (c, h, w)."""
-    records = []
-    for path in sorted(folder.glob(pattern)):
-        content = np.fromfile(path, np.uint8)
-        if len(content) == 0 or len(content) % 3073:
-            raise ValueError(f"{path}: {len(content)} bytes; expected a multiple of 3073, CIFAR-10's binary version")
-        records.append(content.reshape(-1, 3073))
-    if not records:
-        return np.empty((0, 32, 32, 3), np.uint8), np.empty(0, np.uint8)
-    records = np.concatenate(records)
-    if records[:, 0].max() > 9:
-        raise ValueError(f"{folder}: a label of {records[:, 0].max()} in {pattern}; expected 0 to 9")
-    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
 
 
 def _colours(n):
