@@ -45,9 +45,8 @@ def run(
                 networks.append([np.log10(time), history["log_loss"][-1], cosine, effective, mean_lam])
                 low, high = (float(mean_lam * r) for r in RANGE)
                 for settings in ({}, {"lam_min": low, "lam_max": high}):
-                    options = {"progress": progress, "iterations": iterations, **settings}
                     for k in range(attacks):
-                        rec = attacked(params, m, seed=seed + k, **options)
+                        rec = attacked(params, m, seed=seed + k, progress=progress, iterations=iterations, **settings)
                         measured.append(medians(metrics.score(rec, data)))
     shape = len(cases), nets, len(levels)
     measured = np.array(measured, np.float32).T.reshape(-1, *shape, len(WAYS), attacks)
@@ -132,11 +131,9 @@ def caption(data):
             time = f"10^{nets['log10_time'][i]:.1f}"
             rows.append([f"{level:g}", time, *ranges, over, f"{null[i]:.2f}", f"{nets['cosine'][i]:.2f}"])
         tables.append(captions.table(head, rows))
-        counts = " and ".join(f"{way['lower_at_the_end']} of {way['seeds']}" for way in ways)
-        ends.append(f"on {case} in {counts}")
+        ends.append(f"on {case} in " + " and ".join(f"{way['lower_at_the_end']} of {way['seeds']}" for way in ways))
         fixed, moved = (way["ncc"][1] for way in ways)
-        top = f"{max(fixed):.2f} at log L = {levels[np.argmax(fixed)]:g}"
-        best.append(f"on {case} {top}, {fixed[-1]:.2f} at the end")
+        best.append(f"on {case} {max(fixed):.2f} at log L = {levels[np.argmax(fixed)]:g}, {fixed[-1]:.2f} at the end")
         worse = worse and max(fixed) > fixed[-1] and max(moved) > moved[-1]
     return captions.text(
         "leak",

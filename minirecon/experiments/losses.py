@@ -47,8 +47,7 @@ def run(
         measured, seconds = [], []
         for iterations in lengths:
             begin = time.process_time()
-            options = {"optimizer": name, "progress": progress and name, "iterations": iterations}
-            rec = attacked(weights, m, seed=seed, **options)
+            rec = attacked(weights, m, seed=seed, optimizer=name, progress=progress and name, iterations=iterations)
             seconds.append(time.process_time() - begin)
             x, lam = rec.x.astype(float), rec.lam.astype(float)
             measured.append([*measure(params, x, lam, rec.y), np.median(metrics.score(rec, data).ncc)])

@@ -82,8 +82,7 @@ def draw(data):
         every[i].set_title(f"{case}, n = {n}", fontsize=10)
         every[i].legend(fontsize=9)
         for (name, label), score, line in zip(SCORES.items(), data[f"scores_{i}"][0], LINES, strict=True):
-            text = f"{label}: {numbers(data)['nets'][i][name][0]:.2f}"
-            curves.plot(*roc(score, member), **line, label=text)
+            curves.plot(*roc(score, member), **line, label=f"{label}: {numbers(data)['nets'][i][name][0]:.2f}")
         curves.set(xlabel="share of unseen images above", ylabel="share of training images above")
         curves.set_title("ROC curve (area, mean of the draws)", fontsize=10)
         curves.legend(fontsize=8, loc="lower right")

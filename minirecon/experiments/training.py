@@ -25,13 +25,10 @@ def run(seed, progress, case="mnist", n=20, target_time=1e6, gd_steps=20_000):
 
 def draw(data):
     r"""Loss, margins, norms, alignment and accuracy over flow time, plain gradient descent dashed beside them."""
-    title = (
-        f"Training on {data['n']} samples of {data['case']}: log-loss time (lines) and plain gradient descent (dots)"
-    )
-    flow, gd = (
-        {key.removeprefix(way): values for key, values in data.items() if key.startswith(way)}
-        for way in ("flow_", "gd_")
-    )
+    title = f"Training on {data['n']} samples of {data['case']}: "
+    title += "log-loss time (lines) and plain gradient descent (dots)"
+    keys = [key.removeprefix("gd_") for key in data if key.startswith("gd_")]
+    flow, gd = ({key: data[f"{way}_{key}"] for key in keys} for way in ("flow", "gd"))
     later = np.flatnonzero(gd["time"])  # the axis is logarithmic
     dots = later[np.unique(np.geomspace(1, len(later), 25).astype(int)) - 1]
     return curves.training(flow, title, {key: values[dots] for key, values in gd.items()})
