@@ -1,5 +1,6 @@
 r"""Coursework: what `minirecon course handout`, `check` and `grade` do and print. No part of the paper."""
 
+import functools
 import re
 import textwrap
 from pathlib import Path
@@ -52,17 +53,19 @@ def check(args):
 
 
 def grade(args):
-    r"""Grade a submission, or all in a folder; write grades.json and grades.csv."""
+    r"""Grade a submission, or all in a folder; write grades.json and grades.csv as the verdicts come."""
     root, out = handout.home(PACKAGE, Path.cwd()), Path(args.out or "minirecon-out/grades")
     options = {"assignment": args.assignment, "seconds": args.seconds, "jobs": args.jobs}
-    grades = grading.grade(Path(args.submission), root, **options, progress=True)
-    grading.write(grades, out)
+    save = functools.partial(grading.write, out=out)
+    grades = grading.grade(Path(args.submission), root, **options, progress=True, save=save)
     print(f"minirecon course grade: functions and tests of the reference are from {root}")
     for name, entry in grades["submissions"].items():
-        print(f"{_printable(name):40} {entry['points']:4} of {grades['of']} points")
+        print(f"{_printable(name):40} {entry['points']:4} of {grades['of']} points", _printable(entry["remark"]))
         for number, row in entry["tasks"].items():
             if row["reason"] and len(grades["submissions"]) == 1:
                 print("  " + textwrap.shorten(f"{number} {row['function']}: {_printable(row['reason'])}", 77))
+    for file in grades["changed"]:
+        print(f"changed meanwhile, perhaps by a submission: {_printable(file)}")
     print(f"wrote {out / 'grades.json'} and {out / 'grades.csv'}")
 
 

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 import traceback
+from operator import is_not
 from pathlib import Path
 
 MEMORY = 4 * 2**30  # bytes of address space
 LONGEST = 4000  # characters of what a test says
-LARGEST = 2**24  # bytes of a report
+LARGEST = 2**21  # bytes of a report
 # Of other packages, what the tasks and their tests import. The guard knows it before any child does.
 FIRST = ("autograd", "hypothesis.extra.numpy", "numpy.testing", "pytest", "scipy.ndimage", "scipy.optimize", "tqdm")
 GUARDED = ("builtins", "math", "numpy", "autograd", "scipy", "_pytest", "pytest", "hypothesis")
@@ -25,6 +26,7 @@ OURS = ("minirecon", "strategies", "conftest", "test_")
 
 def main():
     r"""Import; then read orders (JSON, a line each) from standard input, and answer each with a line."""
+    sys.path[:] = json.loads(sys.stdin.readline())
     gc.disable()
     for module in FIRST:
         __import__(module)
@@ -35,13 +37,15 @@ def main():
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: who leaves the group is still found
     before = list(_bindings(GUARDED))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    print(flush=True)
+    print(json.dumps(sys.path), flush=True)
     for line in sys.stdin:
         print(json.dumps(_watch(json.loads(line), before)), flush=True)
 
 
 def _watch(order, before):
-    r"""One order, in a child: its status (None: it had to be ended), whether it left a process, and its report."""
+    r"""One order, in a child: its secret, the child's status (None: it had to be ended), whether it left a process,
+    and what it said on standard error, with the report at the end.
+    """
     status, report, latest = None, b"", time.monotonic() + order["seconds"]
     reading, writing = os.pipe()
     child = os.fork()
@@ -55,10 +59,10 @@ def _watch(order, before):
                 select.select([pipe], [], [], 0.05)
                 ended, code = os.waitpid(child, os.WNOHANG)
                 status = os.waitstatus_to_exitcode(code) if ended else None
-                report += (pipe.read(LARGEST) or b"")[: LARGEST - len(report)]
+                report = (report + (pipe.read(LARGEST) or b""))[-LARGEST:]
         finally:
             left = _end(child)
-    return status, left, report.decode(errors="replace")
+    return order["secret"], status, left, report.decode(errors="replace")
 
 
 def _end(child):
@@ -89,12 +93,12 @@ def _sit(order, before, report):
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)  # a debugger left in a solution finds the end of its input
-        for number, file in enumerate((null, null, null, report)):
+        for number, file in enumerate((null, null, report)):
             os.dup2(file, number)
-        os.closerange(4, 64)
-        os.environ.update(order["environment"])
+        os.closerange(3, 64)
+        os.environ.update(order["environment"], PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         os.chdir(order["folder"])
-        sys.path[0] = order["folder"]
+        sys.path.insert(0, order["folder"])
         _limit(int(order["seconds"]) + 1)
         sys.modules["__main__"] = type(sys)("__main__")  # no way by name to what stands here
         import pytest
@@ -102,8 +106,7 @@ def _sit(order, before, report):
         guard = _guard(before)
         options = ["-q", "--tb=short", "-pno:cacheprovider", "-pno:legacypath"]  # which replaces methods of pytest
         status = int(pytest.main([*options, *order["tests"]], plugins=[guard]))
-        with open(3, "w", encoding="utf-8") as pipe:
-            pipe.write(order["secret"] + "\n" + json.dumps([guard.tests, guard.failed]))
+        print(order["secret"], json.dumps([guard.tests, guard.failed]), file=sys.__stderr__, flush=True)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -135,7 +138,7 @@ def _guard(before):
         @pytest.hookimpl(trylast=True)  # after the tests' own patches have been undone
         def pytest_runtest_teardown(self):
             for where, names, name, value, code in self.before:
-                if names.get(name) is not value or getattr(value, "__code__", None) is not code:
+                if names.get(name) is not value or any(map(is_not, _code(value), code)):
                     raise RuntimeError(f"{where}.{name} was replaced")
             for where, names, known in self.open:
                 if added := names.keys() - known:
@@ -164,15 +167,21 @@ def _message(report):
 
 
 def _bindings(modules):
-    r"""The functions, classes and methods that tests rely on: (where, its names, name, object, its code) of each."""
+    r"""The functions, classes and methods that tests rely on: (where, its names, name, object, its _code) of each."""
     for module in [name for name in sys.modules if name.startswith(modules)]:
         owners = [(module, vars(sys.modules[module]))]
         for where, names in owners:
             for name, value in list(names.items()):
                 if callable(value) and not (name.startswith("__") and where == module):
-                    yield where, names, name, value, getattr(value, "__code__", None)
+                    yield where, names, name, value, _code(value)
                     if where == module and isinstance(value, type) and value.__module__ == module:
                         owners.append((f"{module}.{name}", vars(value)))
+
+
+def _code(value):
+    r"""What a function does, or that of NumPy's which one of its dispatchers calls."""
+    function = getattr(value, "_implementation", value)
+    return [getattr(function, part, None) for part in ("__code__", "__defaults__", "__kwdefaults__")]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import pytest
 from planted import MISTAKES, ROOT
 
 from minirecon import cli
-from minirecon.course import examiner, grading, handout
+from minirecon.course import examiner, grading, handout, submission
 
 TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
 TOTAL = sum(task.points for task in TASKS.values())
@@ -167,7 +167,7 @@ def test_a_cheat_costs_its_own_task_and_no_other(grades, name):
 
 
 def test_what_was_not_handed_in_has_no_points(grades):
-    for name, reason in (("handout", "not written yet"), ("nothing", "no minirecon/mlp.py")):
+    for name, reason in (("handout", "not written yet"), ("nothing", "not read: no folder minirecon/ in it")):
         entry = grades["submissions"][name]
         assert entry["points"] == 0
         assert reason in entry["tasks"]["1.1"]["reason"]
@@ -178,10 +178,10 @@ def test_grades_are_written_whole(grades, tmp_path):
     out = tmp_path / "new" / "folder"
     assert json.loads((out / "grades.json").read_text()) == grades
     rows = list(csv.reader((out / "grades.csv").read_text().splitlines()))
-    assert rows[0] == ["submission", *TASKS, "points", "of"]
+    assert rows[0] == ["submission", *TASKS, "points", "of", "remark"]
     assert [row[0] for row in rows[1:]] == list(grades["submissions"])
     assert next(row for row in rows if row[0] == "exit") == [
-        "exit", "0", *(str(task.points) for task in list(TASKS.values())[1:]), str(TOTAL - 2), "100"
+        "exit", "0", *(str(task.points) for task in list(TASKS.values())[1:]), str(TOTAL - 2), "100", ""
     ]  # fmt: skip
     assert sorted(path.name for path in out.iterdir()) == ["grades.csv", "grades.json"]
 
@@ -362,7 +362,10 @@ GATE = reference(TASKS["1.1"])
 
 
 def taken(source):
-    return grading.take(source, TASKS["1.1"], GATE)
+    r"""The module with the function in it; and its parts: those of the reference, and the statements of `_hand_in`."""
+    text = submission.take(source, TASKS["1.1"], GATE)
+    *others, late = ast.parse(text).body
+    return text, [ast.unparse(part) for part in others], [ast.unparse(part) for part in late.body]
 
 
 def test_what_is_taken_of_a_submission():
@@ -378,26 +381,25 @@ def test_what_is_taken_of_a_submission():
         .replace("def gate(", extra + "def gate(")
         .replace("0.5 * alpha", "7 * alpha")
     )
-    tree = ast.parse(taken(source))
-    added = [
-        ast.unparse(part)
-        for part in tree.body
-        if ast.unparse(part) not in {ast.unparse(p) for p in ast.parse(GATE).body}
-    ]
-    assert [text.split("\n")[0] for text in added] == [
-        "import math as m", "from json import loads", "HALF = 0.5", "def helper(z):", "def inner(*_):",
-        "def gate(z, alpha=None):",
+    text, others, late = taken(source)
+    ours = [ast.unparse(part) for part in ast.parse(GATE).body]
+    changed = [number for number, part in enumerate(ours) if part != others[number]]
+    assert [ours[number].split("\n")[0] for number in changed] == ["def gate(z, alpha=None):"]
+    call = "    if '_handed_in' not in globals():\n        _hand_in()\n    return _handed_in(z, alpha)"
+    assert others[changed[0]].endswith(call)
+    assert [part.split("\n")[0] for part in late] == [
+        "global _handed_in, HALF, helper, inner, loads, m", "import math as m", "from json import loads", "HALF = 0.5",
+        "def helper(z):", "def inner(*_):", "def _handed_in(z, alpha):",
     ]  # fmt: skip
-    assert added[-1].endswith("pi, tau = (3, HALF * 6)\n    return helper(z)")
-    assert "7 * alpha" not in taken(source)
-    assert ast.dump(ast.parse(taken(GATE))) == ast.dump(ast.parse(GATE))
+    assert late[-1].endswith("pi, tau = (3, HALF * 6)\n    return helper(z)")
+    assert "7 * alpha" not in text
 
 
 def test_a_broken_function_leaves_the_others_of_its_file():
     broken = with_body(GATE, TASKS["1.3"], "d = (\n'''\n")
-    assert ast.dump(ast.parse(taken(broken))) == ast.dump(ast.parse(GATE))
+    assert taken(broken) == taken(GATE)
     with pytest.raises(SyntaxError):
-        grading.take(broken, TASKS["1.3"], GATE)
+        submission.take(broken, TASKS["1.3"], GATE)
 
 
 @pytest.mark.parametrize(
@@ -418,16 +420,17 @@ def test_files_that_are_none(tmp_path):
     file = tmp_path / "minirecon" / task.path
     file.parent.mkdir()
     os.mkfifo(file)  # reading it would never end
-    assert grading._read(tmp_path, task, GATE)[0] is None
+    assert submission.read(file.parent, task, GATE)[0] is None
     file.unlink()
     for content, reason in (
-        (b"\xff\xfe", "decode"),
+        (b"\xff\xfe", "no function gate"),
+        (b"\xff", "invalid or missing encoding"),
         (b"x" * 2**21, "beyond"),
         (b"(" * 10**5, "mlp.py"),
         (b"\0", "null|function"),
     ):
         file.write_bytes(content)
-        text, said = grading._read(tmp_path, task, GATE)
+        text, said = submission.read(file.parent, task, GATE)
         assert text is None
         assert re.search(reason, said)
 
