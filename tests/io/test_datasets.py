@@ -88,6 +88,54 @@ def test_mnists_own_files(tmp_path, raw, compress):
     assert_same(load_dataset(tmp_path, n=50), "mnist", 50)
 
 
+def dotted(folder):
+    for path in list(folder.iterdir()):
+        path.rename(folder / path.name.replace("-idx", ".idx"))
+
+
+def kaggle(folder):
+    r"""Each file in a folder of its own name, and once more above, with a dot."""
+    for path in list(folder.iterdir()):
+        content = path.read_bytes()
+        (folder / path.name.replace("-idx", ".idx")).write_bytes(content)
+        path.unlink()
+        path.mkdir()
+        (path / path.name).write_bytes(content)
+
+
+def torchvision(folder):
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in list(folder.glob("*-ubyte")):
+        path.rename(raw / path.name)
+        (raw / f"{path.name}.gz").write_bytes(b"not looked at: the plain one is there")
+
+
+@pytest.mark.parametrize("arrange", [dotted, kaggle, torchvision])
+def test_folders_as_they_are_after_a_download(tmp_path, raw, arrange):
+    write_mnist(tmp_path, raw)
+    arrange(tmp_path)
+    assert_same(load_dataset(tmp_path, n=50), "mnist", 50)
+
+
+def test_folders_that_hold_other_things(tmp_path, raw):
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        write_mnist(tmp_path / name / "raw", raw)
+    with pytest.raises(ValueError, match=r"holds .*FashionMNIST.* and .*MNIST.*; expected one data set"):
+        load_dataset(tmp_path)
+    (tmp_path / "python" / "cifar-10-batches-py").mkdir(parents=True)
+    (tmp_path / "python" / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"CIFAR-10's Python version, pickles; expected cifar-10-binary\.tar\.gz"):
+        load_dataset(tmp_path / "python")
+    (tmp_path / "mine").mkdir()
+    for name in ("b.png", "a\x1b[2J.png", "c.csv"):
+        (tmp_path / "mine" / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds a\\x1b\[2J\.png, b\.png, c\.csv; expected MNIST's") as caught:
+        load_dataset(tmp_path / "mine")
+    assert str(caught.value).isprintable()
+
+
 def test_cifars_own_files(tmp_path):
     arrays = np.load(data_file("cifar10.npz"))
 
@@ -189,6 +237,18 @@ def not_gzip(folder):
     path.rename(path.with_name(path.name + ".gz"))
 
 
+def not_deflated(folder):
+    path = folder / "train-images-idx3-ubyte"
+    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes())[:10] + b"\xff" * 500)  # zlib.error
+    path.unlink()
+
+
+def web_page(folder):
+    path = folder / "train-images-idx3-ubyte"
+    path.with_name(path.name + ".gz").write_bytes(b"<!DOCTYPE html><html>")
+    path.unlink()
+
+
 def cut_gzip(folder):
     path = folder / "train-images-idx3-ubyte"
     path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes())[:-100])
@@ -203,6 +263,8 @@ def cut_gzip(folder):
         (empty, "begins with 00 00 08 03 00; expected an idx file, 00 00 08 03 and 3 lengths of 4 bytes"),
         (wrong_type, "begins with 00 00 0d 03 .*; expected an idx file, 00 00 08 03"),
         (not_gzip, r"no \.gz file"),
+        (not_deflated, "damaged, or no file of MNIST .error: Error -3 while decompressing"),
+        (web_page, r"no \.gz file, but a web page"),
         (cut_gzip, "damaged, or no file of MNIST .EOFError: Compressed file ended"),
     ],
 )
