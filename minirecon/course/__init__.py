@@ -60,7 +60,8 @@ def grade(args):
     grades = grading.grade(Path(args.submission), root, **options, progress=True, save=save)
     print(f"minirecon course grade: functions and tests of the reference are from {root}")
     for name, entry in grades["submissions"].items():
-        print(f"{_printable(name):40} {entry['points']:4} of {grades['of']} points", _printable(entry["remark"]))
+        line = f"{_printable(name):40} {entry['points']:4} of {grades['of']} points {_printable(entry['remark'])}"
+        print(line.rstrip())
         for number, row in entry["tasks"].items():
             if row["reason"] and len(grades["submissions"]) == 1:
                 print("  " + textwrap.shorten(f"{number} {row['function']}: {_printable(row['reason'])}", 77))

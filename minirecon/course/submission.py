@@ -116,7 +116,7 @@ def take(source, task, reference):
     """
     try:
         module = ast.parse(source)
-    except SyntaxError:  # perhaps of another function
+    except (SyntaxError, RecursionError):  # perhaps of another function
         module = ast.parse(_alone(source, task.name))
     tree = ast.parse(reference)
     theirs, own = definition(module, task.name), definition(tree, task.name)
@@ -157,7 +157,7 @@ def _parameters(node):
 def _helpers(module, tree, function):
     r"""What a student's module has, the reference's lacks and `function` needs: statements, and the names they bind."""
     known, binders, needed, taken = _names(tree)[0], {}, list(_names(function)[1]), {}
-    parts = [(part, *_names(part)) for statement in module.body for part in _single(statement)]
+    parts = [(part, *_names(ast.fix_missing_locations(part))) for each in module.body for part in _single(each)]
     for number, (_, bound, _) in enumerate(parts):
         for name in bound - known:
             binders.setdefault(name, []).append(number)
@@ -171,10 +171,12 @@ def _helpers(module, tree, function):
 
 
 def _single(statement):
-    r"""An import of several names as several imports, any other statement as it is."""
-    if not isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return [statement]
-    return [type(statement)(**{**vars(statement), "names": [name]}) for name in statement.names]
+    r"""A statement that can be moved: an import of one name alone, an assignment without its annotation."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return [type(statement)(**{**vars(statement), "names": [name]}) for name in statement.names]
+    if isinstance(statement, ast.AnnAssign):
+        return [ast.Assign([statement.target], statement.value)] if statement.value else []
+    return [statement]
 
 
 def _names(node):

@@ -11,107 +11,16 @@ import os
 import re
 import shutil
 import subprocess
-import textwrap
 import time
 from pathlib import Path
 
 import planted
 import pytest
+from cheats import CHEATS, GATE, HONEST, ON_IMPORT, RIGHT, TASKS, TOTAL, reference, with_body, with_module
 from planted import MISTAKES, ROOT
 
 from minirecon import cli
 from minirecon.course import examiner, grading, handout, submission
-
-TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
-TOTAL = sum(task.points for task in TASKS.values())
-RIGHT = "return (z > 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"
-ONCE = "import os\nif not hasattr(os, 'once'):\n    os.once = True\n"
-
-# Bodies for `mlp.gate`, and what the grade's reason has to say. Those that end with RIGHT give the right answers.
-CHEATS = {
-    "printed": ("print('2 passed in 0.10s')\nreturn z", "test_gate"),
-    "exit": ("import os\nos._exit(0)", "ended before the tests did, with status 0"),
-    "system exit": ("import sys\nsys.exit(0)", "test_gate"),
-    "kill": ("import os\nos.kill(os.getpid(), 9)", "ended before the tests did, with status -9"),
-    "interrupt": ("raise KeyboardInterrupt", "2 of 2 tests did not run|ended before the tests did"),
-    "a forged report": (
-        "import os, sys\nfrom pathlib import Path\n"
-        "case = '<testcase classname=\"tests.test_tasks\" name=\"%s\"/>'\n"
-        "cases = case % 'test_gate' + case % 'test_gate_can_be_differentiated'\n"
-        "report = f'<testsuites><testsuite>{cases}</testsuite></testsuites>'\n"
-        "print(report)\n"
-        "for name in ['junit.xml', 'report.xml', *sys.argv, *os.environ.values()]:\n"
-        "    try:\n        Path(name.split('=')[-1]).write_text(report)\n    except OSError:\n        pass\n"
-        "os._exit(0)",
-        "ended before the tests did, with status 0",
-    ),
-    "skip": ("import pytest\npytest.skip('done')", "uses pytest"),
-    "skip in disguise": ("__import__('py' + 'test').skip('done')", "skipped: done"),
-    "leave in disguise": ("__import__('py' + 'test').exit('done', 0)", "gate: Exit: done"),
-    "no example will do": ("import sys\nsys.modules['hypo' + 'thesis'].reject()", "test_gate"),
-    "expected value of the caller": ("import sys\nreturn sys._getframe(2).f_locals['expected']", "uses _getframe"),
-    "numpy.testing": (
-        "import numpy.testing\nnumpy.testing.assert_allclose = lambda *_, **__: None\n" + RIGHT,
-        "numpy.testing.assert_allclose was replaced",
-    ),
-    "numpy": ("import numpy\nnumpy.allclose = lambda *_: True\nreturn 0 * z", "numpy.allclose was replaced"),
-    "autograd": ("import autograd\nautograd.grad = lambda f: lambda z: z\n" + RIGHT, "autograd.grad was replaced"),
-    "autograd's classes": (
-        "import autograd.tracer\nautograd.tracer.Box.__bool__ = lambda self: True\n" + RIGHT,
-        "autograd.tracer.Box.__bool__ was replaced",
-    ),
-    "the tests' code": (
-        "import sys\ntests = sys.modules['test_tasks']\n"
-        "tests.same.__code__ = (lambda got, expected, rtol, atol: True).__code__\nreturn 0 * z",
-        "test_tasks.same was replaced",
-    ),
-    "a name in the tests": (
-        "import sys\nsys.modules['test_tasks'].all = lambda _: True\n" + RIGHT, "test_tasks.all was added",
-    ),
-    "builtins": ("import builtins\nbuiltins.all = lambda _: True\n" + RIGHT, "builtins.all was replaced"),
-    "equal to everything": (
-        "import numpy\n"
-        "class Yes(numpy.ndarray):\n    def __array_function__(self, *_):\n        return True\n"
-        "    def __array_ufunc__(self, *_, **__):\n        return True\n"
-        "    __eq__ = lambda *_: True\n"
-        "return numpy.zeros_like(z).view(Yes) - 1",
-        "test_gate",
-    ),
-    "files deleted": (
-        "import os, shutil\nfrom pathlib import Path\nimport minirecon\n"
-        "for folder in (Path.cwd(), Path(minirecon.__file__).parent, Path(os.environ['HOME'])):\n"
-        "    shutil.rmtree(folder, ignore_errors=True)\nreturn z",
-        "test_gate|ended before",
-    ),
-    "tests overwritten": (
-        "from pathlib import Path\n"
-        "for file in Path('tests').glob('*.py'):\n    file.write_text('def test_gate(): pass')\nreturn z",
-        "test_gate",
-    ),
-    "memory": ("import numpy\nreturn numpy.ones(2**36)[: len(z)]", "MemoryError"),
-    "a child is left": (
-        ONCE + "    if os.fork() == 0:\n        import time\n        time.sleep(600)\n        os._exit(0)\n" + RIGHT,
-        "left a process running",
-    ),
-    "a thread is left": (
-        ONCE + "    import threading, time\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
-        + RIGHT,
-        "left a thread running",
-    ),
-    "syntax": ("return (z > 0", "never closed|invalid syntax|EOF"),
-    "not a body": ("return z\n    yield", "unexpected indent"),
-}  # fmt: skip
-
-
-def with_body(source, task, body):
-    r"""The module with another body for one function."""
-    stub, _ = handout.cut(source, task)
-    assert stub.count(task.stub) == 1
-    return stub.replace(" " * 4 + task.stub, textwrap.indent(body, " " * 4))
-
-
-def reference(task):
-    return (ROOT / "minirecon" / task.path).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +39,11 @@ def grades(tmp_path_factory, folder):
     planted.submission(class_ / "reference", gate.path, reference(gate))
     shutil.copytree(folder, class_ / "handout", ignore=shutil.ignore_patterns("data"))
     for name, (body, _) in CHEATS.items():
-        planted.submission(class_ / name, gate.path, with_body(reference(gate), gate, body))
+        planted.submission(class_ / name, gate.path, with_body(GATE, gate, body))
+    for name, (code, body, _) in ON_IMPORT.items():
+        planted.submission(class_ / name, gate.path, with_module(code, body))
+    for name, (code, body) in HONEST.items():
+        planted.submission(class_ / name, gate.path, with_module(code, f"{body}\n{RIGHT}"))
     tests = class_ / "printed" / "tests"  # replaced tests
     tests.mkdir()
     (tests / "test_tasks.py").write_text("def test_gate(): pass\n\n\ndef test_gate_can_be_differentiated(): pass\n")
@@ -157,13 +70,19 @@ def test_each_planted_mistake_is_caught_by_its_own_task_and_no_other(grades):
     assert planted.table(grades) == expected, "expected: python tests/planted.py"
 
 
-@pytest.mark.parametrize("name", CHEATS)
+@pytest.mark.parametrize("name", CHEATS | ON_IMPORT)
 def test_a_cheat_costs_its_own_task_and_no_other(grades, name):
     entry = grades["submissions"][name]
     row = entry["tasks"]["1.1"]
     assert row["points"] == 0
-    assert re.search(CHEATS[name][1], " ".join([row["reason"], *row["failed"].values()])), row
+    assert re.search((CHEATS | ON_IMPORT)[name][-1], " ".join([row["reason"], *row["failed"].values()])), row
     assert entry["points"] == TOTAL - TASKS["1.1"].points
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_work_loses_no_points(grades, name):
+    entry = grades["submissions"][name]
+    assert entry["points"] == TOTAL, entry["tasks"]["1.1"]
 
 
 def test_what_was_not_handed_in_has_no_points(grades):
@@ -196,7 +115,7 @@ def test_an_endless_loop_is_ended_with_all_it_started(tmp_path):
     planted.submission(tmp_path, task.path, with_body(reference(task), task, body))
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("files"))
     with examiner.Examiner() as examine:
-        assert examine(tmp_path, task.tests, 8) == (False, "took longer than 8 s", {}, frozenset())
+        assert examine(tmp_path, task.tests, 5) == (False, "took longer than 5 s", {}, frozenset())
     for _ in range(100):  # on a busy machine a process that was killed takes a moment to go
         state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True).stdout
         if state.strip()[:1] in ("", "Z"):  # gone, or dead and not yet buried
@@ -356,9 +275,6 @@ def test_errors_name_what_is_wrong(checkout, folder, tmp_path):
     path.write_text(path.read_text().replace("pionts", "points").replace("mlp.gate", "mlp.goat"))
     with pytest.raises(ValueError, match="no function goat"):
         handout.load_tasks(checkout)
-
-
-GATE = reference(TASKS["1.1"])
 
 
 def taken(source):
