@@ -25,7 +25,7 @@ class Descent:
 
     def __init__(self, bar, state, file=None):
         self.history, self.file, self.interrupted = History(bar), file, False
-        self.state = state | (file.load(self.history) if file else {})
+        self.state = file.load(self.history, state) if file else state
 
     def __enter__(self):
         return self

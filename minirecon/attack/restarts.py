@@ -110,7 +110,7 @@ def _paths(folder, r):
 
 
 def _load(path, identity):
-    resume.same(path, json.loads(str(read_npz(path, "candidates").get("identity", "{}"))), identity)
+    resume.same(path, read_npz(path, "candidates"), identity)
     return load_candidates(path)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..io.archive import shown
 from ..io.files import read_npz, write_npz
 
 
@@ -30,12 +31,16 @@ def identity(params, m, seed, optimizer, dtype, settings):
     return {"weights": weights.hexdigest(), **given, **settings}
 
 
-def same(path, found, expected):
-    r"""Raise ValueError, naming `path` and what differs, if two identities are not the same."""
+def same(path, arrays, expected):
+    r"""Raise ValueError, naming `path` and what differs, if the identity among its arrays is not the expected one."""
+    try:
+        found = dict(json.loads(str(arrays.get("identity", "{}"))))
+    except (ValueError, TypeError, RecursionError):  # whatever a file may hold in its place
+        found = {}
     for name, value in expected.items():
         there = found.get(name)
         if there != value:
-            there, value = (v[:8] + "…" if isinstance(v, str) and len(v) == 64 else v for v in (there, value))
+            there, value = (v[:8] + "…" if isinstance(v, str) and len(v) == 64 else shown(v) for v in (there, value))
             raise ValueError(f"{path}: saved by another attack, with {name} = {there}; expected {value}")
 
 
@@ -47,18 +52,27 @@ class State:
             raise ValueError(f"checkpoint = {path}: no such folder; expected a file in a folder that is there")
         self.path, self.identity = path, identity
 
-    def load(self, history):
-        r"""The arrays last saved, by name, and `history` filled; nothing ({}) if there is no file.
+    def load(self, history, begin):
+        r"""The arrays last saved, of the names and shapes of `begin`, and `history` filled; without a file, `begin`.
 
         Raises ValueError for a damaged file, or one that another attack saved.
         """
         if self.path is None or not Path(self.path).exists():
-            return {}
+            return begin
         arrays = read_npz(self.path, "an attack's state")
-        same(self.path, json.loads(str(arrays.pop("identity", "{}"))), self.identity)
-        terms = {name: arrays.pop(f"history {name}") for name in arrays.pop("terms").tolist()}
-        history.restore(terms)
-        return arrays
+        same(self.path, arrays, self.identity)
+        try:
+            history.restore({name: arrays[f"history {name}"] for name in arrays["terms"].tolist()})
+            state = {name: arrays[name] for name in begin}
+            fits = all(state[name].shape == np.shape(value) for name, value in begin.items())
+            fits = fits and all(np.isfinite(array).all() for array in state.values())
+        except (KeyError, TypeError, ValueError):  # crafted, for what is damaged has no right checksum
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{self.path}: lacks what this attack saves; expected its names, shapes and finite numbers"
+            )
+        return state
 
     def save(self, history, **arrays):
         r"""Write the state, whole or not at all: the last good one stays if this one is cut short."""

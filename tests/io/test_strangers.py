@@ -16,6 +16,7 @@ from archives import GOOD, dict_code, tensor_code, text, write_archive
 
 import minirecon as mr
 from minirecon import cli
+from minirecon.attack import lbfgs
 from minirecon.attack.candidates import load_candidates
 from minirecon.io import safetensors, weights
 from minirecon.io.unpickle import unpickle
@@ -512,3 +513,43 @@ def test_two_networks_in_one_file(shapes):
     critic = {"critic.0.weight": np.ones((4, shapes[0][1])), "critic.1.weight": np.ones((1, 4))}
     with pytest.raises(mr.CheckpointError, match="holds 2 networks, actor, critic; expected one"):
         weights.assemble({**actor, **critic})
+
+
+# --- an attack that goes on from a crafted file -----------------------------------------------------------------
+
+IDENTITIES = [b"[" * 9000, b"[1]", b"7", b'"text"', b"{", b"null"]
+CHANGES = [
+    {"point": None}, {"point": np.zeros(3)}, {"point": np.array(["a"])}, {"point": np.full(16, np.nan)},
+    {"terms": None}, {"idle": np.array("a")}, {"terms": np.array(3)}, {"terms": np.array(["upper", "nonesuch"])},
+    {"history upper": np.ones(3)}, {"history upper": np.array(1.0)}, {"history upper": np.array(["a"] * 10)},
+]  # fmt: skip
+
+
+@pytest.fixture
+def state(run, tmp_path, interrupt, monkeypatch):
+    r"""The state of an attack that was cut short, and how to go on from it."""
+    mr.save((mr.Layer(np.eye(4, 3)), mr.Layer(np.ones((1, 4)))), tmp_path / "w.npz")
+    args = ["attack", "w.npz", "--m", 4, "--iterations", 40, "--out", "out"]
+    monkeypatch.setattr(lbfgs, "SEGMENT", 10)
+    interrupt(25)
+    assert run(*args)[0] == 0
+    with np.load(tmp_path / "out" / "state.npz") as arrays:
+        return dict(arrays), lambda: run(*args, "--resume")
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_a_state_of_another_identity(state, identity):
+    arrays, go_on = state
+    np.savez("out/state.npz", **{**arrays, "identity": np.array(identity.decode())})
+    status, _, err = go_on()
+    assert status == 2
+    assert "state.npz: saved by another attack, with weights = None; expected" in err
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_state_that_lacks_what_an_attack_saves(state, change):
+    arrays, go_on = state
+    np.savez("out/state.npz", **{name: array for name, array in {**arrays, **change}.items() if array is not None})
+    status, _, err = go_on()
+    assert status == 2
+    assert "state.npz: lacks what this attack saves; expected its names, shapes and finite numbers" in err
