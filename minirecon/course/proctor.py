@@ -137,8 +137,8 @@ def _guard(before):
 
         @pytest.hookimpl(trylast=True)  # after the tests' own patches have been undone
         def pytest_runtest_teardown(self):
-            for where, names, name, value, code in self.before:
-                if names.get(name) is not value or any(map(is_not, _code(value), code)):
+            for where, names, name, value, function, code in self.before:
+                if names.get(name) is not value or (code and any(map(is_not, _code(function), code))):
                     raise RuntimeError(f"{where}.{name} was replaced")
             for where, names, known in self.open:
                 if added := names.keys() - known:
@@ -167,21 +167,21 @@ def _message(report):
 
 
 def _bindings(modules):
-    r"""The functions, classes and methods that tests rely on: (where, its names, name, object, its _code) of each."""
+    r"""What tests rely on: where it is, its names, its name, the object, the function behind it and its code."""
     for module in [name for name in sys.modules if name.startswith(modules)]:
         owners = [(module, vars(sys.modules[module]))]
         for where, names in owners:
             for name, value in list(names.items()):
                 if callable(value) and not (name.startswith("__") and where == module):
-                    yield where, names, name, value, _code(value)
+                    function = getattr(value, "_implementation", value)  # of NumPy's, which hand on a call
+                    code = _code(function) if hasattr(function, "__code__") else None
+                    yield where, names, name, value, function, code
                     if where == module and isinstance(value, type) and value.__module__ == module:
                         owners.append((f"{module}.{name}", vars(value)))
 
 
-def _code(value):
-    r"""What a function does, or that of NumPy's which one of its dispatchers calls."""
-    function = getattr(value, "_implementation", value)
-    return [getattr(function, part, None) for part in ("__code__", "__defaults__", "__kwdefaults__")]
+def _code(function):
+    return function.__code__, function.__defaults__, function.__kwdefaults__
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _text(file):
         return content.decode("utf-16" if wide else tokenize.detect_encoding(lines.readline)[0])
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1000)  # most of a handout is as it was
 def take(source, task, reference):
     r"""Put one function of a student's module into the reference's, with the new helpers that it uses.
 
@@ -115,9 +115,9 @@ def take(source, task, reference):
     SyntaxError : as Python says it
     """
     try:
-        module = ast.parse(source)
+        module = _parse(source)
     except (SyntaxError, RecursionError):  # perhaps of another function
-        module = ast.parse(_alone(source, task.name))
+        module = _parse(_alone(source, task.name))
     tree = ast.parse(reference)
     theirs, own = definition(module, task.name), definition(tree, task.name)
     if _parameters(theirs) != _parameters(own):
@@ -125,7 +125,7 @@ def take(source, task, reference):
     body = theirs.body[ast.get_docstring(theirs) is not None :]
     if ast.unparse(body) == ast.unparse(ast.parse(task.stub)):
         raise ValueError("not written yet")
-    helpers, names = _helpers(module, tree, theirs)
+    helpers, names = _helpers(module, _parse(reference), theirs)
     if refused := {word for part in (*body, *helpers) for word in _words(part)} & REFUSED:
         raise ValueError(f"uses {', '.join(sorted(refused))}; expected a solution that does not")
     parameters = ", ".join(_parameters(own))
@@ -154,18 +154,27 @@ def _parameters(node):
     return [each.arg for each in (*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg) if each]
 
 
+@functools.lru_cache(maxsize=20)  # a submission's tasks share few modules
+def _parse(source):
+    r"""A module's syntax tree; `parts` has its statements, each with the names that it binds and those that it uses."""
+    module = ast.parse(source)
+    parts = [ast.fix_missing_locations(part) for statement in module.body for part in _single(statement)]
+    module.parts = [(part, *_names(part)) for part in parts]
+    return module
+
+
 def _helpers(module, tree, function):
     r"""What a student's module has, the reference's lacks and `function` needs: statements, and the names they bind."""
-    known, binders, needed, taken = _names(tree)[0], {}, list(_names(function)[1]), {}
-    parts = [(part, *_names(ast.fix_missing_locations(part))) for each in module.body for part in _single(each)]
-    for number, (_, bound, _) in enumerate(parts):
+    known = {name for _, bound, _ in tree.parts for name in bound}
+    binders, needed, taken = {}, list(_names(function)[1]), {}
+    for number, (_, bound, _) in enumerate(module.parts):
         for name in bound - known:
             binders.setdefault(name, []).append(number)
     for name in needed:  # which grows
         for number in binders.pop(name, ()):
             if number not in taken:
-                taken[number] = parts[number]
-                needed += parts[number][2]
+                taken[number] = module.parts[number]
+                needed += taken[number][2]
     parts = [taken[number] for number in sorted(taken)]
     return [part for part, _, _ in parts], sorted({name for _, bound, _ in parts for name in bound - known})
 
