@@ -39,13 +39,8 @@ def run_demo(args):
 def run_train(args):
     r"""Train a network and write its weights."""
     data = datasets.load_dataset(args.case, args.n)
-    config = {
-        "hidden": args.hidden,
-        "method": args.method,
-        "target_time": None if args.time == float("inf") else args.time,
-        "first_scale": args.first_scale,
-        "hidden_biases": args.hidden_biases,
-    }
+    config = {name: getattr(args, name) for name in ("hidden", "method", "first_scale", "hidden_biases")}
+    config["target_time"] = None if args.time == float("inf") else args.time
     with Run(args, f"minirecon-out/train-{Path(args.case).stem}", {"case": args.case, "n": args.n, **config}) as run:
         trained = train(data, seed=args.seed, progress=True, **config)
         if trained.interrupted:
