@@ -1,9 +1,10 @@
 r"""The training sets of the paper (section 5 and appendix), and a user's own files.
 
-MNIST, odd against even digits; CIFAR-10, animals against vehicles; the colour toy, pure red against pure
-blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
+MNIST, odd against even digits; CIFAR-10, animals against vehicles; either in its ten classes; the colour toy,
+pure red against pure blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
 """
 
+import numbers
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,20 +14,26 @@ from .archive import shown
 from .files import read_npz
 from .folders import read_folder
 
-# names of the classes −1 and +1, and which of the original labels become +1
-DIGITS = ("even", "odd"), (1, 3, 5, 7, 9)
-ANIMALS = ("vehicle", "animal"), (2, 3, 4, 5, 6, 7)  # bird, cat, deer, dog, frog, horse
+# the paper's two classes, −1 and +1, by the original labels in each
+TWO = {
+    "mnist": {"even": (0, 2, 4, 6, 8), "odd": (1, 3, 5, 7, 9)},
+    "cifar10": {"vehicle": (0, 1, 8, 9), "animal": (2, 3, 4, 5, 6, 7)},
+}
+TEN = {
+    "mnist": [str(digit) for digit in range(10)],
+    "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
+}
 
 
 class Dataset(NamedTuple):
-    r"""A binary classification problem.
+    r"""A classification problem.
 
     name : what it was loaded as
     x : (n, d) float64, training samples less their mean; images are flattened in the order (c, h, w)
-    y : (n,) float64, labels, −1 or +1
+    y : (n,), labels: −1 or +1, float64, for two classes; 0 … K − 1, integers, for K of them
     mean : (d,), the mean training sample
     image_shape : (c, h, w), or None where the samples are no images
-    class_names : what −1 and +1 stand for
+    class_names : what −1 and +1, or 0 … K − 1, stand for
     x_test, y_test : (n_test, d) and (n_test,), held-out samples less the *training* mean; may be empty
     """
 
@@ -49,8 +56,8 @@ def data_file(name):
     raise FileNotFoundError(f"{name}: expected among the package's data, in {here / 'data'}")
 
 
-def load_dataset(name, n=20):
-    r"""Load a training set of n samples, the first n/2 of each class in file order.
+def load_dataset(name, n=20, classes=2):
+    r"""Load a training set of n samples, the first n/K of each of K classes in file order.
 
     Parameters
     ----------
@@ -58,9 +65,10 @@ def load_dataset(name, n=20):
         a folder with MNIST's idx files (train-images-idx3-ubyte, …, plain or .gz), odd against even, or
         with CIFAR-10's binary version (data_batch_1.bin, …), animals against vehicles, as `read_folder` finds them;
         an .npz file with `images`, uint8 or floats in [0, 1], of shape (N, h, w), (N, h, w, 3) or (N, d),
-        and two different `labels`, the smaller of which becomes −1 (and, if held-out samples are wanted,
-        `test_images` and `test_labels`)
-    n : even int, size of the training set; n = 500 of "mnist" or "cifar10" is the paper's
+        and K different `labels`, the smallest of which becomes −1 for K = 2 and 0 otherwise (and, if held-out
+        samples are wanted, `test_images` and `test_labels`)
+    n : int, a multiple of K, size of the training set; n = 500 of "mnist" or "cifar10" is the paper's
+    classes : K; 10 for MNIST and CIFAR-10 as they are, 2 for the paper's halves of them
 
     Returns
     -------
@@ -68,27 +76,39 @@ def load_dataset(name, n=20):
 
     Raises
     ------
-    ValueError : n odd or larger than what is there, an unknown name, labels that are not two classes,
+    ValueError : n no multiple of K or larger than what is there, an unknown name, labels that are not K classes,
         pixels that are NaN or out of range, arrays or files of the wrong shape
     """
-    if n < 2 or n % 2:
-        raise ValueError(f"n = {n}: expected an even number of training samples, at least 2")
+    if not isinstance(classes, numbers.Integral) or classes < 2:
+        raise ValueError(f"classes = {classes}: expected a whole number, at least 2")
+    if n < 2 or n % classes:
+        kind = "an even number" if classes == 2 else f"a multiple of {classes}"
+        raise ValueError(f"n = {n}: expected {kind} of training samples, at least {classes}")
     if name in ("colours", "circle"):
+        if classes != 2:
+            raise ValueError(f"classes = {classes}: expected 2 for {name}")
         return (_colours if name == "colours" else _circle)(n)
     if name in ("mnist", "cifar10"):
         with np.load(data_file(f"{name}.npz")) as archive:
             arrays = [archive[f"{part}_{what}"] for part in ("train", "test") for what in ("images", "labels")]
-        return _build(name, n, DIGITS if name == "mnist" else ANIMALS, *arrays)
+        return _build(name, n, _kind(name, classes), *arrays)
     path = Path(name)
     if path.is_dir():
         kind, *arrays = read_folder(path)
-        return _build(str(name), n, DIGITS if kind == "mnist" else ANIMALS, *arrays)
+        return _build(str(name), n, _kind(kind, classes), *arrays)
     if path.suffix.lower() == ".npz":
-        return _npz(path, n)
+        return _npz(path, n, classes)
     raise ValueError(f"{name}: expected mnist, cifar10, colours, circle, a folder of image files, or an .npz file")
 
 
-def _npz(path, n):
+def _kind(data, classes):
+    r"""The classes of MNIST or CIFAR-10: a dict of each one's name and the original labels in it."""
+    if classes not in (2, 10):
+        raise ValueError(f"classes = {classes}: expected 2 or 10 for {data}")
+    return TWO[data] if classes == 2 else {name: (label,) for label, name in enumerate(TEN[data])}
+
+
+def _npz(path, n, count):
     arrays = read_npz(path, "images and labels")
     if "images" not in arrays or "labels" not in arrays:
         there = ", ".join(shown(name, 30) for name in list(arrays)[:5]) or "no array"
@@ -98,13 +118,13 @@ def _npz(path, n):
             raise ValueError(f"{path}: {name} of type {shown(arrays[name].dtype)}; expected numbers or names")
     images, labels = arrays["images"], arrays["labels"]
     classes = np.unique(labels)
-    if len(classes) != 2:
-        raise ValueError(f"{path}: labels hold {len(classes)} class(es), {_brief(classes)}; expected 2")
+    if len(classes) != count:
+        raise ValueError(f"{path}: labels hold {len(classes)} class(es), {_brief(classes)}; expected {count}")
     none = {f"test_{key}": np.empty((0, *part.shape[1:]), part.dtype) for key, part in arrays.items()}
     test_images, test_labels = ({**none, **arrays}[name] for name in ("test_images", "test_labels"))
     if not np.isin(test_labels, classes).all():
         raise ValueError(f"{path}: test_labels hold {_brief(np.unique(test_labels))}; expected {_brief(classes)}")
-    kind = tuple(shown(c, 20) for c in classes), classes[1:]
+    kind = {shown(c, 20): (c,) for c in classes}
     return _build(str(path), n, kind, images, labels, test_images, test_labels)
 
 
@@ -113,25 +133,33 @@ def _brief(values):
 
 
 def _build(name, n, kind, images, labels, test_images, test_labels):
-    r"""Check, select the first n/2 of each class, scale to [0, 1], subtract the training mean."""
-    class_names, positive = kind
-    y, y_test = (np.where(np.isin(part, positive), 1.0, -1.0) for part in (labels, test_labels))
+    r"""Check, select the first n/K of each class, scale to [0, 1], subtract the training mean."""
+    y, y_test = (_numbers(name, part, kind) for part in (labels, test_labels))
     pixels, image_shape = _flatten(name, images, y)
     test_pixels, test_shape = _flatten(name, test_images, y_test)
     if image_shape != test_shape:
         raise ValueError(f"{name}: test images of shape {test_shape}; expected {image_shape}, the training images'")
-    counts = [int(np.sum(y == sign)) for sign in (-1, 1)]
-    if min(counts) == 0:
-        raise ValueError(f"{name}: all labels are of one class; expected two")
-    if n // 2 > min(counts):
-        there = f"{counts[0]} {class_names[0]} and {counts[1]} {class_names[1]}"
-        raise ValueError(f"n = {n}: expected at most {2 * min(counts)} for {name}, which has {there}")
-    chosen = np.sort(np.concatenate([np.flatnonzero(y == sign)[: n // 2] for sign in (-1, 1)]))
+    places = [np.flatnonzero(y == k) for k in range(len(kind))]
+    most, fewest = min((len(place), label) for label, place in zip(kind, places, strict=True))
+    if most == 0:
+        raise ValueError(f"{name}: has no training sample of class {fewest}; expected each of {_brief(list(kind))}")
+    if n // len(kind) > most:
+        raise ValueError(f"n = {n}: expected at most {len(kind) * most} for {name}, which has {most} of class {fewest}")
+    chosen = np.sort(np.concatenate([place[: n // len(kind)] for place in places]))
     x = _scale(name, pixels[chosen])
     mean = x.mean(axis=0)
     x_test = _scale(name, test_pixels)
     x_test -= mean  # in place: a whole test set takes eight times its file already
-    return Dataset(name, x - mean, y[chosen], mean, image_shape, class_names, x_test, y_test)
+    y, y_test = (2.0 * part - 1 if len(kind) == 2 else part for part in (y[chosen], y_test))
+    return Dataset(name, x - mean, y, mean, image_shape, tuple(kind), x_test, y_test)
+
+
+def _numbers(name, labels, kind):
+    r"""The number of the class that each label is in: ints."""
+    each = np.stack([np.isin(labels, group) for group in kind.values()])  # (K, N)
+    if not each.any(axis=0).all():
+        raise ValueError(f"{name}: a label of {shown(labels[~each.any(axis=0)][0], 20)}; expected {_brief(list(kind))}")
+    return each.argmax(axis=0)
 
 
 def _flatten(name, images, labels):
@@ -172,8 +200,9 @@ def _colours(n):
     levels = np.array([0, 64, 128, 191, 255], np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     grid = grid[grid[:, 0] != grid[:, 2]]
+    redder = grid[:, 0] > grid[:, 2]
     images, grid = images[:, None, None, :], grid[:, None, None, :]  # (·, 1, 1, 3)
-    return _build("colours", n, (("blue", "red"), [1]), images, y, grid, grid[:, 0, 0, 0] > grid[:, 0, 0, 2])
+    return _build("colours", n, {"blue": (-1,), "red": (1,)}, images, y, grid, np.where(redder, 1, -1))
 
 
 def _circle(n):

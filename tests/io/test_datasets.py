@@ -175,7 +175,7 @@ IMAGES, LABELS = np.zeros((4, 3, 3), np.uint8), np.array([0, 1, 0, 1])
     [
         ({"images": IMAGES, "labels": LABELS}, 3, "n = 3: expected an even number"),
         ({"images": IMAGES, "labels": LABELS}, 0, "n = 0: expected an even number"),
-        ({"images": IMAGES, "labels": LABELS}, 6, r"n = 6: expected at most 4 .* 2 0 and 2 1"),
+        ({"images": IMAGES, "labels": LABELS}, 6, "n = 6: expected at most 4 .* which has 2 of class 0"),
         ({"images": IMAGES}, 2, "holds images; expected arrays `images` and `labels`"),
         ({"images": IMAGES, "labels": LABELS * 0}, 2, r"labels hold 1 class\(es\), 0; expected 2"),
         ({"images": IMAGES, "labels": np.arange(4)}, 2, r"labels hold 4 class\(es\), 0, 1, 2, 3; expected 2"),
@@ -284,5 +284,46 @@ def test_damaged_cifar_files(tmp_path):
     with pytest.raises(ValueError, match="a label of 10"):
         load_dataset(tmp_path)
     path.write_bytes(bytes(4 * 3073))
-    with pytest.raises(ValueError, match="all labels are of one class"):
+    with pytest.raises(ValueError, match="has no training sample of class animal; expected each of vehicle, animal"):
         load_dataset(tmp_path, 2)
+
+
+def test_ten_classes_of_the_shipped_images():
+    r"""The first n/K of each class in file order, each with its number; the two classes are made of the ten."""
+    for name, first in (("mnist", "0"), ("cifar10", "airplane")):
+        data = load_dataset(name, n=100, classes=10)
+        assert data.class_names[0] == first
+        assert len(data.class_names) == 10
+        assert np.issubdtype(data.y.dtype, np.integer)
+        assert np.bincount(data.y).tolist() == [10] * 10
+        with np.load(data_file(f"{name}.npz")) as archive:
+            labels, images = archive["train_labels"], archive["train_images"]
+        chosen = np.sort(np.concatenate([np.flatnonzero(labels == k)[:10] for k in range(10)]))
+        np.testing.assert_array_equal(data.y, labels[chosen])
+        flat = images[chosen] if name == "mnist" else images[chosen].transpose(0, 3, 1, 2)
+        np.testing.assert_allclose(data.x + data.mean, flat.reshape(100, -1) / 255, atol=1e-12)
+
+
+def test_classes_of_own_files(tmp_path):
+    r"""K different labels, whatever they are called, become 0 … K − 1 in their order."""
+    path = tmp_path / "own.npz"
+    np.savez(path, images=np.random.default_rng(0).random((9, 2, 2)), labels=np.array([30, 7, 7, 30, 9, 9, 7, 9, 30]))
+    data = load_dataset(path, n=6, classes=3)
+    assert data.y.tolist() == [2, 0, 0, 2, 1, 1]
+    assert data.class_names == ("7", "9", "30")
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "classes", "message"),
+    [
+        ("mnist", 25, 10, "n = 25: expected a multiple of 10 of training samples, at least 10"),
+        ("mnist", 30, 3, "classes = 3: expected 2 or 10 for mnist"),
+        ("mnist", 20, 1, "classes = 1: expected a whole number, at least 2"),
+        ("mnist", 20, 2.0, "classes = 2.0: expected a whole number"),
+        ("circle", 20, 10, "classes = 10: expected 2 for circle"),
+        ("mnist", 2000, 10, "n = 2000: expected at most .* for mnist, which has .* of class"),
+    ],
+)
+def test_bad_classes(name, n, classes, message):
+    with pytest.raises(ValueError, match=message):
+        load_dataset(name, n, classes)
