@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-PATIENCE = 60  # seconds for the process to start, and to end what a child has left
+PATIENCE = 30  # seconds for the process to start, and to end what a child has left
 
 
 class Verdict(NamedTuple):

@@ -33,8 +33,7 @@ def main():
     sys.modules["tqdm"].tqdm.monitor_interval = 0  # no thread of its own
     gc.freeze()  # pytest collects garbage again and again: not among the modules
     gc.enable()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: who leaves the group is still found
+    _prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: who leaves the group is still found
     before = list(_bindings(GUARDED))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     print(json.dumps(sys.path), flush=True)
@@ -91,6 +90,7 @@ def _sit(order, before, report):
     status = 1
     try:
         os.setsid()
+        _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nobody ends it otherwise, if it ends who watches
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)  # a debugger left in a solution finds the end of its input
         for number, file in enumerate((null, null, report)):
@@ -111,6 +111,11 @@ def _sit(order, before, report):
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _prctl(option, value):
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _limit(seconds):
