@@ -175,6 +175,7 @@ HONEST = {
         "try:\n    from nowhere import sign\nexcept ImportError:\n    from numpy import sign", "sign(1)",
     ),
     "a cache": ("SEEN = []", "SEEN.append(z)\nif len(SEEN) > 10**6:\n    SEEN.clear()"),
+    "an entry and an attribute": ("import types\nTABLE = types.SimpleNamespace()\nTABLE.a = {}\nTABLE.a['b'] = 1", "z"),
     "a class": ("import dataclasses\n\n\n@dataclasses.dataclass\nclass Pair:\n    a: float = 1.0", "Pair().a"),
 }  # fmt: skip
 

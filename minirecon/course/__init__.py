@@ -58,6 +58,7 @@ def grade(args):
     options = {"assignment": args.assignment, "seconds": args.seconds, "jobs": args.jobs}
     save = functools.partial(grading.write, out=out)
     grades = grading.grade(Path(args.submission), root, **options, progress=True, save=save)
+    save(grades)
     print(f"minirecon course grade: functions and tests of the reference are from {root}")
     for name, entry in grades["submissions"].items():
         line = f"{_printable(name):40} {entry['points']:4} of {grades['of']} points {_printable(entry['remark'])}"

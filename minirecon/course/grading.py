@@ -8,7 +8,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import sys
 import tempfile
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -33,7 +32,7 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False, sa
     assignment : int, grade its tasks alone; None: all
     seconds : float, time limit of one task;  jobs : int, tasks at a time; None: one on each core
     progress : bool, show a progress line
-    save : function, called about once a second with what is returned in the end; points still to come are None
+    save : function, called about once a second with what is known by then: points still to come are None
 
     Returns
     -------
@@ -97,9 +96,12 @@ def _row(folder, entry, done):
 
 def _times(files):
     r"""When some files were changed, and those that Python reads at its next start: a dict."""
-    folders = [Path(folder) for folder in sys.path if os.path.isdir(folder)]
-    more = [file for folder in folders for ending in ("*.pth", "*.py") for file in folder.glob(ending)]
-    return {file: file.lstat().st_mtime_ns for file in (*files, *more) if file.exists()}
+    more = [file for folder in sys.path for ending in ("*.pth", "*.py") for file in Path(folder).glob(ending)]
+    times = {}
+    for file in (*files, *more):
+        with contextlib.suppress(OSError):  # it is gone
+            times[file] = file.lstat().st_mtime_ns
+    return times
 
 
 def _run(todo, done, files, seconds, jobs, progress, save=lambda: None):
@@ -126,7 +128,8 @@ def _run(todo, done, files, seconds, jobs, progress, save=lambda: None):
                 finished, pending = wait(pending, 1, FIRST_EXCEPTION)
                 for thread in finished:
                     thread.result()
-                save()
+                with contextlib.suppress(OSError):  # a disk that is full now may not be so at the end
+                    save()
         finally:
             list(remaining)  # after Ctrl-C there is no next one
 

@@ -50,7 +50,7 @@ def submissions(path, modules):
         if alone or not each.name.startswith("."):
             try:
                 found[each.name] = _folder(each, modules)
-            except (OSError, RuntimeError, ValueError) as error:
+            except Exception as error:  # of whatever kind
                 found[each.name] = f"not read: {error}"
     if all(isinstance(each, str) for each in found.values()):
         raise ValueError(f"{path}: expected a folder that holds minirecon/, or a folder of such folders")
@@ -84,7 +84,7 @@ def read(folder, task, reference):
         if not file.is_file() or file.stat().st_size > LARGEST:
             return None, f"no minirecon/{task.path}, or one beyond {LARGEST} bytes"
         return take(_text(file), task, reference), None
-    except (SyntaxError, ValueError, LookupError, OSError, RecursionError, MemoryError) as error:
+    except Exception as error:  # of whatever kind, it costs this task alone
         return None, f"minirecon/{task.path}: {error or type(error).__name__}"
 
 
