@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import mlp
+
 POINT_TOLERANCE = 0.15  # a point or a colour counts as found within this, in every coordinate or channel
 BICUBIC = np.array([-0.09375, 0.59375, 0.59375, -0.09375])  # half-way between pixels; a = −0.75, as PyTorch
 GAUSSIAN = np.exp(-(np.array([-1.0, 0.0, 1.0]) ** 2) / (2 * 1.5**2))  # SSIM's window: 3 pixels, σ = 1.5
@@ -60,6 +62,19 @@ class PointScore(NamedTuple):
     nearest: np.ndarray
     recall: np.ndarray
     null: dict | None = None
+
+
+def lead(phi, y):
+    r"""By how much the outputs phi (n, K) favour the labels y (n,): yΦ, or Φ_y less the largest other; (n,)."""
+    return (mlp.margin if phi.shape[1] == 1 else mlp.margin_of_classes)(phi, y)[0]
+
+
+def accuracy(params, x, y):
+    r"""Share of the samples x (n, d) that are on the side of their label y (n,); NaN if there are none."""
+    if len(x) == 0:
+        return float("nan")
+    phi = mlp.forward(params, x.astype(params[0].weight.dtype)).phi
+    return float(np.mean(lead(phi, mlp.labels(y, phi.shape[1])) > 0))
 
 
 def image_shape(d):

@@ -29,8 +29,8 @@ class CheckpointError(ValueError):
     r"""Weights, or a file of them, that can't be used; the message names it and the reason."""
 
 
-def initialise(rng, d, hidden=(1000, 1000), *, first_scale=1e-4, hidden_biases=False, dtype=np.float32):
-    r"""Draw the paper's initial weights for a network d – hidden – 1.
+def initialise(rng, d, hidden=(1000, 1000), *, outputs=1, first_scale=1e-4, hidden_biases=False, dtype=np.float32):
+    r"""Draw the paper's initial weights for a network d – hidden – outputs.
 
     Layer 1, weight and bias: `first_scale` · N(0, 1). The others: U(−1/√fan_in, 1/√fan_in), PyTorch's
     default. The small first layer is what makes the attack work: the rows of W¹ end up almost in the
@@ -41,6 +41,7 @@ def initialise(rng, d, hidden=(1000, 1000), *, first_scale=1e-4, hidden_biases=F
     rng : numpy.random.Generator
     d : int, number of inputs
     hidden : sequence of int, widths of the hidden layers
+    outputs : int, 1 for two classes, K for K of them
     first_scale : float, standard deviation in layer 1
     hidden_biases : bool. False: a bias in layer 1 only (homogeneous). True: in all hidden layers.
     dtype : numpy float type of the weights
@@ -55,9 +56,10 @@ def initialise(rng, d, hidden=(1000, 1000), *, first_scale=1e-4, hidden_biases=F
 
     Source: arXiv 2206.07758, section 5 and appendix; the authors' CreateModel.py.
     """
-    widths = [d, *hidden, 1]
+    widths = [d, *hidden, outputs]
     if len(widths) < 3 or min(widths) < 1:
-        raise ValueError(f"hidden = {tuple(hidden)} with {d} inputs: expected one or more widths of at least 1")
+        there = f"hidden = {tuple(hidden)} with {d} inputs and {outputs} outputs"
+        raise ValueError(f"{there}: expected one or more widths of at least 1")
     if not first_scale > 0:
         raise ValueError(f"first_scale = {first_scale}: expected a positive number")
     params = []
@@ -206,15 +208,35 @@ def weighted_gradient(params, net, coeff):
 
 
 def margin(phi, y):
-    r"""yΦ, for two classes y = −1, +1 and one output: the paper's. Source: arXiv 2206.07758, section 3."""
+    r"""yΦ, for one output and classes y = −1, +1: the paper's (section 3). For several outputs, `soft_margin`."""
+    if phi.shape[1] > 1:
+        return soft_margin(phi, y)
     return y * phi[:, 0], y[:, None]
 
 
+def soft_margin(phi, y):
+    r"""Φ_y − log Σ_{j ≠ y} exp Φⱼ, for classes y = 0 … K − 1; slope e_y − p, p the softmax of the others.
+
+    The cross-entropy is its logistic loss, −log p_y = log(1 + e⁻ˢ), so that with it all of the paper holds for several
+    classes: each rival j has its own multiplier λᵢpᵢⱼ. Derived for this project.
+    """
+    own = onp.eye(phi.shape[1], dtype=phi.dtype)[y]  # (n, K)
+    others = np.where(own > 0, -onp.inf, phi)
+    largest = onp.max(getval(others), axis=1, keepdims=True)
+    e = np.exp(others - largest)
+    total = np.sum(e, axis=1, keepdims=True)
+    return np.sum(own * phi, axis=1) - (largest + np.log(total))[:, 0], own - e / total
+
+
 def margin_of_classes(phi, y):
-    r"""Φ_y − max over j ≠ y of Φⱼ, for classes y = 0 … K − 1. Source: Buzaglo et al. 2023, arXiv 2307.01827."""
-    own = onp.eye(phi.shape[1])[y]  # (n, K)
-    rival = onp.eye(phi.shape[1])[onp.argmax(onp.where(own > 0, -onp.inf, getval(phi)), axis=1)]
-    return np.sum((own - rival) * phi, axis=1), own - rival
+    r"""Φ_y − max over j ≠ y of Φⱼ, for classes y = 0 … K − 1: `soft_margin` where one rival rules.
+
+    Source: Buzaglo et al. 2023, arXiv 2307.01827.
+    """
+    own = onp.eye(phi.shape[1], dtype=phi.dtype)[y]  # (n, K)
+    rival = onp.argmax(onp.where(own > 0, -onp.inf, getval(phi)), axis=1)
+    slope = own - onp.eye(phi.shape[1], dtype=phi.dtype)[rival]
+    return np.sum(slope * phi, axis=1), slope
 
 
 def output(phi, y):
@@ -223,22 +245,38 @@ def output(phi, y):
 
 
 def minus_logistic_loss(phi, y):
-    r"""−log(1 + exp(−yΦ)), y = −1, +1; slope y σ(−yΦ). With weight decay the coefficient is 1/(n · decay)."""
-    q = y * phi[:, 0]
-    return -np.logaddexp(0, -q), (y * 0.5 * (1 - np.tanh(0.5 * q)))[:, None]
+    r"""−log(1 + e⁻ˢ) of the `margin` s; slope σ(−s) ∂s/∂Φ. With weight decay the coefficient is 1/(n · decay).
 
-
-def minus_cross_entropy(phi, y):
-    r"""log p_y of the softmax p of Φ, y = 0 … K − 1; slope e_y − p, all K columns."""
-    own = onp.eye(phi.shape[1])[y]
-    centred = phi - np.max(phi, axis=1, keepdims=True)
-    log_p = centred - np.log(np.sum(np.exp(centred), axis=1, keepdims=True))
-    return np.sum(own * log_p, axis=1), own - np.exp(log_p)
+    For one output that is −log(1 + exp(−yΦ)), for several log p_y of the softmax: minus the cross-entropy.
+    """
+    s, slope = margin(phi, y)
+    return -np.logaddexp(0, -s), np.exp(-np.logaddexp(0, s))[:, None] * slope
 
 
 def minus_square_loss(phi, y):
     r"""−(Φ − y)², for one output and any targets y; slope 2 (y − Φ)."""
     return -((phi[:, 0] - y) ** 2), 2 * (y[:, None] - phi)
+
+
+def labels(y, outputs):
+    r"""Labels (n,) as a network with so many outputs takes them: −1, +1 for one, 0 … K − 1 for K.
+
+    Two classes are −1 and +1 in a `Dataset`, and 0 and 1 for a network with two outputs.
+
+    Raises
+    ------
+    ValueError : labels that don't fit the outputs
+    """
+    found = onp.unique(y)
+    two = onp.isin(found, (-1, 1)).all()
+    if outputs == 1 and two:
+        return y
+    if outputs == 2 and two:
+        return (y > 0).astype(int)
+    if outputs == 1 or not onp.isin(found, onp.arange(outputs)).all():
+        expected = "−1 and +1 for one output" if outputs == 1 else f"0 to {outputs - 1} for {outputs} outputs"
+        raise ValueError(f"labels from {found.min():g} to {found.max():g}; expected {expected}")
+    return onp.asarray(y, int)
 
 
 def cast(params, dtype):

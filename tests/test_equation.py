@@ -50,7 +50,8 @@ SCALARS = {
     "two classes": (2, mlp.margin_of_classes, lambda f, y: f[y] - f[1 - y]),
     "output": (1, mlp.output, lambda f, y: f[0]),
     "logistic": (1, mlp.minus_logistic_loss, lambda f, y: -anp.log(1 + anp.exp(-y * f[0]))),
-    "softmax": (3, mlp.minus_cross_entropy, lambda f, y: f[y] - anp.log(sum(anp.exp(f[j]) for j in range(3)))),
+    "soft": (3, mlp.soft_margin, lambda f, y: f[y] - anp.log(sum(anp.exp(f[j]) for j in range(3) if j != y))),
+    "softmax": (3, mlp.minus_logistic_loss, lambda f, y: f[y] - anp.log(sum(anp.exp(f[j]) for j in range(3)))),
     "square": (1, mlp.minus_square_loss, lambda f, y: -((f[0] - y) ** 2)),
 }
 LOSSES = ("logistic", "softmax", "square")

@@ -8,9 +8,9 @@ import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 
 from .. import losses, mlp
+from ..io import minimise
 from ..io.progress import progress_line
 from ..mlp import cast, check
-from . import minimise
 from .candidates import Reconstruction
 
 CONTRAST = 0.25  # standard deviation of an image less the mean image, about
@@ -56,9 +56,10 @@ def invert(params, m, *, seed=0, iterations=300, start_scale=0.1, progress=False
     rng = onp.random.default_rng(seed)
     start = start_scale * rng.standard_normal((m, params[0].weight.shape[1]))
     y = onp.where(onp.arange(m) < m // 2, -1.0, 1.0)
+    evaluate = minimise.differentiate(lambda x: {"loss": inversion_loss(params, x, y)})
     begin, options = {"point": minimise.pack([start])}, {"maxfun": 20 * iterations, "gtol": 1e-9, "maxls": 20}
     with progress_line(iterations, "inversion", progress) as bar, minimise.Descent(bar, begin) as descent:
-        minimise.lbfgs(lambda x: {"loss": inversion_loss(params, x, y)}, [start], descent, iterations, **options)
+        minimise.lbfgs(evaluate, [start], descent, iterations, **options)
     (x,) = minimise.unpack(descent.state["point"], [start])
     return Reconstruction(x, onp.ones(m), y, start, interrupted=descent.interrupted)
 

@@ -21,8 +21,8 @@ import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 
 from .. import losses, mlp
+from ..io import minimise
 from ..mlp import Layer
-from . import minimise
 from .candidates import Reconstruction
 
 # Iterations of one search; its end can be saved (resume.py). Over six seeds of the MNIST and CIFAR-10 demos, searches
@@ -95,12 +95,13 @@ def lbfgs(params, start, y, rng, bar, settings, file):
     p = rng.uniform(0, 1, len(y))  # σ(t)
     unknowns = [np.dot(start, problem.v), onp.log(p / (1 - p))]
     like = [each.astype(start.dtype) for each in unknowns]
+    evaluate = minimise.differentiate(partial(terms, problem))
     with minimise.Descent(bar, {"point": minimise.pack(unknowns), "idle": 0}, file) as descent:
         # Rounding in float32, and gates whose derivative is not that of the ReLU, can make a line search
         # fail; a new search, which forgets the old curvature, goes on. It ends when that brings nothing.
         while descent.state["idle"] < 3 and (left := min(SEGMENT, settings["iterations"] - descent.steps)) > 0:
             before = descent.steps
-            minimise.lbfgs(partial(terms, problem), like, descent, left, maxfun=20 * left)
+            minimise.lbfgs(evaluate, like, descent, left, maxfun=20 * left)
             descent.state["idle"] = int(descent.state["idle"]) + 1 if descent.steps - before < 3 else 0
             descent.save()
     if not descent.steps and not descent.interrupted:

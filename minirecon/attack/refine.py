@@ -17,8 +17,8 @@ import autograd.numpy as np
 import numpy as onp  # the plain one, where nothing is differentiated
 
 from .. import losses, mlp
+from ..io import minimise
 from ..mlp import Layer
-from . import minimise
 from .candidates import merge_pair
 
 SPREAD = 0.15  # relative error of the KKT value where a unit is on, measured on trained networks
@@ -156,8 +156,8 @@ def refine(params, rec, n, alpha, bar):
     like = [each.astype(dtype) for each in unknowns]
     with minimise.Descent(bar, {"point": minimise.pack(unknowns)}) as descent:
         for factor in WIDEN:  # products of n rows are too small for more than one thread
-            loss = partial(terms, problem, factor * noise)
-            minimise.lbfgs(loss, like, descent, STEPS, threads=1, maxcor=20)
+            evaluate = minimise.differentiate(partial(terms, problem, factor * noise))
+            minimise.lbfgs(evaluate, like, descent, STEPS, threads=1, maxcor=20)
     free, t = (part.astype(float) for part in minimise.unpack(descent.state["point"], unknowns))
     x = samples(problem, free)[1].astype(dtype)
     start = onp.concatenate([rec.start[rec.y == label][: n // 2] for label in (-1, 1)])

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from .. import losses
+from ..io.minimise import Descent, differentiate
 from .candidates import Reconstruction
-from .minimise import Descent, differentiate
 
 SEGMENT = 1000  # iterations from one save to the next (resume.py)
 

@@ -87,9 +87,9 @@ def test_saved_and_drawn(rec, tmp_path):
         assert sorted(arrays) == ["support", "x", "y"]
         for name, array in agreed._asdict().items():
             np.testing.assert_array_equal(arrays[name], array)
-    figure = images.consensus(*agreed, ("even", "odd"))
+    figure = images.consensus(*agreed)
     drawn = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in drawn[:2]] == ["odd, 100%", "even, 50%"]
+    assert [axes.get_title() for axes in drawn[:2]] == ["+1, 100%", "−1, 50%"]
     assert len(drawn) == 8
     expected = metrics.stretch(agreed.x[:1].astype(float)).reshape(5, 5)
     np.testing.assert_allclose(drawn[0].images[0].get_array(), expected)

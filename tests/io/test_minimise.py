@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minirecon import Layer, losses
-from minirecon.attack import minimise, sgd
+from minirecon.attack import sgd
+from minirecon.io import minimise
 from minirecon.io.progress import progress_line
 
 SETTINGS = {"alpha": 20.0, "lam_min": 0.5, "lr_x": 0.01, "lr_lam": 0.002, "momentum": 0.9, "iterations": 4}
@@ -40,9 +41,9 @@ def test_differentiate_gives_sum_terms_and_gradients():
 def test_lbfgs_goes_down_and_stops_at_its_number_of_iterations():
     like = [np.zeros((2, 3), np.float32), np.full(2, 5.0)]
     with progress_line(9, "test", False) as bar, minimise.Descent(bar, {"point": minimise.pack(like)}) as descent:
-        minimise.lbfgs(parabola, like, descent, 1)
+        minimise.lbfgs(minimise.differentiate(parabola), like, descent, 1)
         assert descent.steps == 1
-        minimise.lbfgs(parabola, like, descent, 20)
+        minimise.lbfgs(minimise.differentiate(parabola), like, descent, 20)
     x, t = minimise.unpack(descent.state["point"], like)
     np.testing.assert_allclose(x, 1, atol=1e-5)
     np.testing.assert_allclose(t, 0, atol=1e-5)

@@ -8,7 +8,8 @@ from autograd import value_and_grad
 from autograd.tracer import getval
 from threadpoolctl import ThreadpoolController
 
-from ..io.progress import History
+from ..mlp import each
+from .progress import History
 
 
 class Descent:
@@ -47,18 +48,18 @@ class Descent:
 
 def differentiate(terms):
     r"""The function that returns, of some unknowns, the sum of the terms, each term (floats), and the gradients."""
-    each = {}
+    latest = {}
 
     def total(unknowns):
         parts = terms(*unknowns)
-        each.update({name: float(getval(part)) for name, part in parts.items()})
+        latest.update({name: float(getval(part)) for name, part in parts.items()})
         return sum(parts.values())
 
     value_and_gradients = value_and_grad(total)
 
     def evaluate(*unknowns):
         value, gradients = value_and_gradients(unknowns)
-        return value, dict(each), gradients
+        return value, dict(latest), gradients
 
     return evaluate
 
@@ -74,38 +75,69 @@ def unpack(point, like):
     return [part.reshape(each.shape).astype(each.dtype) for part, each in zip(parts, like, strict=True)]
 
 
-def lbfgs(terms, like, descent, iterations, threads=None, **options):
+def lbfgs(evaluate, like, descent, iterations, threads=None, moved=None, **options):
     r"""One search of SciPy's L-BFGS from `descent.state["point"]`, which it moves, for at most so many iterations.
 
     It only goes down, so the latest point is the best.
 
     Parameters
     ----------
-    terms : function of the unknowns, a dict of the terms of the loss
+    evaluate : function of the unknowns that returns the loss, a dict of its terms and the gradients: `differentiate`
     like : arrays of the shapes and types of the unknowns
     descent : Descent
     threads : of BLAS within the loss; None: all
+    moved : function that is called with the unknowns after each iteration; None: nothing is
     options : SciPy's, for L-BFGS-B
     """
     from scipy.optimize import minimize  # imported here: `import minirecon` need not wait for SciPy
 
-    differentiated = differentiate(terms)
     # SciPy's L-BFGS works on short vectors with a BLAS of its own. Its threads gain nothing there, and while
     # they wait they take the cores from NumPy's: one thread outside the loss is three times as fast.
     blas = ThreadpoolController()
     threads = threads or max((library["num_threads"] for library in blas.info()), default=1)
     latest = {}
 
-    def evaluate(point):
+    def at(point):
         with blas.limit(limits=threads):
-            value, each, gradients = differentiated(*unpack(point, like))
-        latest.update(each)
+            value, terms, gradients = evaluate(*unpack(point, like))
+        latest.update(terms)
         return float(value), pack(gradients)  # L-BFGS works in float64
 
     def callback(point):
         descent.state["point"] = np.array(point)
         descent.history.add(latest)
+        if moved:
+            moved(*unpack(point, like))
 
     options = {"maxiter": iterations, "ftol": 0, "gtol": 0, "maxls": 40, **options}
     with blas.limit(limits=1):
-        minimize(evaluate, descent.state["point"], (), "L-BFGS-B", True, callback=callback, options=options)
+        minimize(at, descent.state["point"], (), "L-BFGS-B", True, callback=callback, options=options)
+
+
+def over_weights(evaluate, params, bar, steps, moved):
+    r"""L-BFGS over the weights of a network, from `params`: whether Ctrl-C ended it.
+
+    Parameters
+    ----------
+    evaluate : function of params that returns a loss and its gradient, in the form of params
+    bar : the progress line;  steps : int, at most so many
+    moved : function that is called with the params after each step
+    """
+
+    def layers(arrays):
+        places = iter(arrays)
+        return each(lambda _: next(places), params)
+
+    def arrays(params):
+        return [p for layer in params for p in layer if p is not None]
+
+    def at(*point):
+        loss, gradient = evaluate(layers(point))
+        return loss, {"loss": float(loss)}, arrays(gradient)
+
+    like, before = arrays(params), -1
+    with Descent(bar, {"point": pack(like)}) as descent:
+        while before < descent.steps < steps:  # a search that a kink has ended begins anew
+            before = descent.steps
+            lbfgs(at, like, descent, steps - before, None, lambda *point: moved(layers(point)), maxfun=20 * steps)
+    return descent.interrupted
