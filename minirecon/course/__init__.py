@@ -66,6 +66,9 @@ def grade(args):
         for number, row in entry["tasks"].items():
             if row["reason"] and len(grades["submissions"]) == 1:
                 print("  " + textwrap.shorten(f"{number} {row['function']}: {_printable(row['reason'])}", 77))
+    rows = [row for entry in grades["submissions"].values() for row in entry["tasks"].values()]
+    if waiting := sum(row["points"] is None for row in rows):
+        print(f"interrupted: {waiting} of {len(rows)} tasks are not graded yet")
     for file in grades["changed"]:
         print(f"changed meanwhile, perhaps by a submission: {_printable(file)}")
     print(f"wrote {out / 'grades.json'} and {out / 'grades.csv'}")

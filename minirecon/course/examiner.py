@@ -32,12 +32,16 @@ class Verdict(NamedTuple):
 class Examiner:
     r"""Runs tests, one order at a time: `with Examiner() as examine: examine(folder, tests, seconds)`."""
 
-    process = None
+    process, closed = None, False
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.closed = True
+        self._end()
+
+    def _end(self):
         r"""End the process, and the child that it watches. Returns what it said on standard error, in bytes."""
         if process := self.process:
             self.process = None
@@ -78,7 +82,9 @@ class Examiner:
                 answer = self._ask(order, seconds + PATIENCE)
                 if answer and answer[0] == order["secret"]:
                     return _judge(*answer, seconds, expected)
-                self.__exit__()
+                self._end()
+                if self.closed:  # from another thread
+                    raise InterruptedError("ended before the tests did")
         return Verdict(False, "ended the process that watches over it")
 
     def _start(self):
@@ -93,7 +99,7 @@ class Examiner:
             self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, **options)
         path = [os.path.abspath(folder) for folder in sys.path]  # where our own packages come from
         if self._ask(path, PATIENCE) != path:
-            said = self.__exit__().decode(errors="replace").splitlines() or ["ended"]
+            said = self._end().decode(errors="replace").splitlines() or ["ended"]
             expected = "expected Linux or macOS, and pytest and hypothesis: pip install pytest hypothesis"
             raise ValueError(f"no tests can be run here ({said[-1]}); {expected}")
 

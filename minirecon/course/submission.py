@@ -61,20 +61,17 @@ def _folder(path, modules):
     if path.is_symlink() or not path.is_dir():
         raise ValueError("no folder; expected one that holds minirecon/ (unpack an archive, replace a link)")
     os.listdir(path)  # raises, where it can't be read
-    for depth in ("", "*/", "*/*/"):
-        folders = [each for each in path.glob(f"{depth}minirecon") if each.is_dir() and "__MACOSX" not in each.parts]
-        if len(folders) > 1:
-            raise ValueError(f"{len(folders)} folders minirecon/ in it; expected one")
-        if folders:
-            break
-    else:
-        folders = [path]  # the modules themselves
-    there = [folders[0] / module for module in modules if (folders[0] / module).exists()]
-    if not there and folders[0] == path:
+    levels = [path.glob(f"{above}minirecon") for above in ("", "*/", "*/*/")]
+    levels = [[each for each in found if each.is_dir() and "__MACOSX" not in each.parts] for found in levels]
+    folder, *more = next(filter(None, levels), [path])  # or the modules themselves
+    there = [folder / module for module in modules if (folder / module).exists()]
+    if more:
+        raise ValueError(f"{len(more) + 1} folders minirecon/ in it; expected one")
+    if folder == path and not there:
         raise ValueError("no folder minirecon/ in it")
     if out := [each for each in there if not each.resolve().is_relative_to(path)]:
         raise ValueError(f"{out[0].relative_to(path)} is a link out of it, which is not followed")
-    return folders[0]
+    return folder
 
 
 def read(folder, task, reference):
