@@ -286,7 +286,7 @@ def taken(source):
 
 def test_what_is_taken_of_a_submission():
     r"""The body, and what it needs of the module's new names; not the student's other changes."""
-    body = "pi, tau = 3, HALF * 6\nreturn helper(z)"
+    body = "pi = HALF * 6\nreturn helper(z)"
     extra = (
         "import math as m, os\nfrom json import dumps, loads\nHALF = 0.5\nUNUSED = os.remove('x')\n\n\n"
         "def helper(z):\n    return inner(m.pi, loads)\n\n\ndef inner(*_):\n    return 1\n\n\n"
@@ -307,7 +307,7 @@ def test_what_is_taken_of_a_submission():
         "global _handed_in, HALF, helper, inner, loads, m", "import math as m", "from json import loads", "HALF = 0.5",
         "def helper(z):", "def inner(*_):", "def _handed_in(z, alpha):",
     ]  # fmt: skip
-    assert late[-1].endswith("pi, tau = (3, HALF * 6)\n    return helper(z)")
+    assert late[-1].endswith("pi = HALF * 6\n    return helper(z)")
     assert "7 * alpha" not in text
 
 
