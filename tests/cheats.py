@@ -133,6 +133,22 @@ CHEATS = {
         "import numpy\nnumpy.allclose._implementation.__defaults__ = (1e9, 1e9, False)\n" + RIGHT,
         "allclose was replaced",
     ),
+    "standard error": (
+        "import os, sys\n"
+        "class Report:\n    def write(self, text):\n"
+        "        secret = text.split()[0]\n"
+        "        tests = ['tests/test_tasks.py::test_gate', 'tests/test_tasks.py::test_gate_can_be_differentiated']\n"
+        "        os.write(2, f'{secret} [{tests}, {{}}]\\n'.replace(chr(39), chr(34)).encode())\n        os._exit(0)\n"
+        "    def flush(self):\n        pass\n"
+        "sys.__stderr__ = Report()\nreturn 0 * z",
+        "test_gate",
+    ),
+    "the report and the status": (
+        "import json, os, sys\nleave = os._exit\nos._exit = lambda _: leave(0)\n"
+        "tests = ['tests/test_tasks.py::test_gate', 'tests/test_tasks.py::test_gate_can_be_differentiated']\n"
+        "json.dumps = lambda _, text=json.dumps([tests, {}]): text\nreturn 0 * z",
+        "pytest ended with status 1",
+    ),
     "the guard": (
         "import numpy, sys\nsys.modules['__ma' + 'in__']._bindings = lambda _: []\nnumpy.allclose = lambda *_: True\n"
         + RIGHT,

@@ -20,7 +20,7 @@ LONGEST = 4000  # characters of what a test says
 LARGEST = 2**21  # bytes of a report
 # Of other packages, what the tasks and their tests import. The guard knows it before any child does.
 FIRST = ("autograd", "hypothesis.extra.numpy", "numpy.testing", "pytest", "scipy.ndimage", "scipy.optimize", "tqdm")
-GUARDED = ("builtins", "math", "numpy", "autograd", "scipy", "_pytest", "pytest", "hypothesis")
+GUARDED = ("builtins", "math", "numpy", "autograd", "scipy", "_pytest", "pytest", "hypothesis", "json")
 OURS = ("minirecon", "strategies", "conftest", "test_")
 
 
@@ -66,7 +66,7 @@ def _watch(order, before):
 
 def _end(child):
     r"""End what is left of a child and of all that it started; whether there was anything."""
-    for number in range(10000):
+    for number in range(10**6):  # the examiner's patience ends before
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:  # the dead
                 pass
@@ -82,12 +82,11 @@ def _end(child):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         time.sleep(0.001)
-    return True
 
 
 def _sit(order, before, report):
     r"""The child: limits itself, runs pytest, reports and ends with pytest's status."""
-    status = 1
+    status, write, leave = 1, os.write, os._exit  # as they are before anybody has replaced them
     try:
         os.setsid()
         _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nobody ends it otherwise, if it ends who watches
@@ -105,12 +104,12 @@ def _sit(order, before, report):
 
         guard = _guard(before)
         options = ["-q", "--tb=short", "-pno:cacheprovider", "-pno:legacypath"]  # which replaces methods of pytest
-        status = int(pytest.main([*options, *order["tests"]], plugins=[guard]))
-        print(order["secret"], json.dumps([guard.tests, guard.failed]), file=sys.__stderr__, flush=True)
+        status = pytest.main([*options, *order["tests"]], plugins=[guard])
+        write(2, (order["secret"] + json.dumps([guard.tests, guard.failed])).encode())
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(status)
+        leave(status)
 
 
 def _prctl(option, value):
@@ -178,9 +177,10 @@ def _bindings(modules):
         for where, names in owners:
             for name, value in list(names.items()):
                 if callable(value) and not (name.startswith("__") and where == module):
-                    function = getattr(value, "_implementation", value)  # of NumPy's, which hand on a call
-                    code = _code(function) if hasattr(function, "__code__") else None
-                    yield where, names, name, value, function, code
+                    inner = getattr(value, "_implementation", value)  # of NumPy's, which hand on a call
+                    for function in (value,) if inner is value else (value, inner):
+                        code = _code(function) if hasattr(function, "__code__") else None
+                        yield where, names, name, value, function, code
                     if where == module and isinstance(value, type) and value.__module__ == module:
                         owners.append((f"{module}.{name}", vars(value)))
 
