@@ -111,7 +111,7 @@ class Report(NamedTuple):
 
 
 def margins(params, x, y, scalar=mlp.margin):
-    r"""The margins s(xᵢ), yᵢ Φ(θ; xᵢ) in the paper, (n,), for x (n, d) and labels y (n,), −1 or +1."""
+    r"""The margins s(xᵢ), yᵢ Φ(θ; xᵢ) in the paper, (n,), for x (n, d) and labels y (n,), as `scalar` takes them."""
     return scalar(mlp.forward(params, x).phi, y)[0]
 
 
@@ -189,8 +189,10 @@ def kkt_report(params, data, scalar=mlp.margin):
 
     Parameters
     ----------
-    params : tuple of Layer with one output, the trained network
+    params : tuple of Layer, the trained network
     data : Dataset, or anything with x (n, d) and y (n,); **the true training set**
+    scalar : the s(Φ, y) whose gradients explain the weights; of several outputs, `mlp.margin` counts every rival by
+        its share p_ij, `mlp.margin_of_classes` the largest alone
 
     Raises
     ------
@@ -199,7 +201,7 @@ def kkt_report(params, data, scalar=mlp.margin):
 
     Source: arXiv 2206.07758, section 3, Theorem 3.1 (after Lyu and Li 2019; Ji and Telgarsky 2020).
     """
-    x, y, n = data.x.astype(float), data.y, len(data.y)
+    x, y, n = data.x.astype(float), mlp.labels(data.y, len(params[-1].weight)), len(data.y)
     params = mlp.cast(params, float)
     q = margins(params, _fits(params, x), y, scalar)
     if not q.min() > 0:
@@ -226,6 +228,22 @@ def kkt_report(params, data, scalar=mlp.margin):
         euler_per_layer=by_layer,
         cosine=float(lam @ sigma / (np.linalg.norm(lam) * np.linalg.norm(sigma))),
     )
+
+
+def distinct_units(params, cosine=0.99):
+    r"""How many directions the units of layer 1, rows of [W¹ b¹], have: an int. Units of no weight count for none.
+
+    A unit is of the direction of one before it if their cosine is above `cosine`. With weight decay units collapse.
+    """
+    first = params[0]
+    rows = first.weight if first.bias is None else np.column_stack([first.weight, first.bias])
+    norms = np.linalg.norm(rows.astype(float), axis=1)
+    rows = rows[norms > 1e-3 * norms.max()] / norms[norms > 1e-3 * norms.max(), None]
+    alike, left, count = rows @ rows.T > cosine, np.ones(len(rows), bool), 0
+    for unit in range(len(rows)):
+        count += left[unit]
+        left &= ~alike[unit] if left[unit] else True
+    return int(count)
 
 
 def _each(params, x, y, scalar):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..io import memory
 from ..io.progress import progress_line
-from ..mlp import cast, check
+from ..mlp import CheckpointError, cast, check, square_norm, subtract
 from . import lbfgs, refine, resume, sgd
 
 SETTINGS = {
@@ -24,6 +24,9 @@ SETTINGS = {
         "span": None,  # number of singular vectors; None: half as many as candidates
         "margin_weight": 1.0,
         "upper_weight": 0.1,  # of the residuals of layers 2 … L; layer 1 counts 1
+        "range_weight": 1.0,
+        "spectrum": 0.5,  # the power of W¹'s spectrum that candidates are expected to have
+        "between": 0.35,  # with known initial weights: how far from them to the trained ones gradients are taken
         "samples": None,  # number of training samples, where it is known: refine the candidates to so many
     },
     # the authors' best run on MNIST, from their published notebooks
@@ -38,24 +41,31 @@ SETTINGS = {
     },
 }
 
+# Other defaults of "lbfgs": several outputs (chosen on CIFAR-10, n = 100) and known initial weights (MNIST, n = 50)
+SEVERAL = {"alpha": 50.0, "lam_max": 15.0, "start_scale": 0.1}
+KNOWN = {"alpha": 30.0, "start_scale": 0.02, "range_weight": 1e-3, "spectrum": 0.25}
+
 
 def reconstruct(
-    params, m=40, *, seed=0, optimizer="lbfgs", dtype="float32", progress=False, checkpoint=None, **settings
-):
+    params, m=40, *, seed=0, optimizer="lbfgs", initial=None, dtype="float32", progress=False, checkpoint=None,
+    **settings,
+):  # fmt: skip
     r"""Reconstruct training samples from the weights of a network.
 
     Parameters
     ----------
-    params : tuple of Layer with one output, the trained network
+    params : tuple of Layer, the trained network, with one output or, for "lbfgs", one for each class
     m : int, number of candidates; twice the number of training samples is a good choice
     seed : int or numpy.random.Generator
     optimizer : "lbfgs", or "sgd" for the authors' method
+    initial : tuple of Layer, weights from which the training began, or an earlier checkpoint of it: what is explained
+        is then their difference, with coefficients of any sign. "lbfgs" only. None: not known
     dtype : "float32" or "float64", in which losses and gradients are computed
     progress : show a progress line on standard error; a string is the name it goes by
     checkpoint : a path (.npz) to save the state of the attack to, every 100 iterations (1000 of "sgd"). If it
         is there already, the attack goes on from it, with the same result bit for bit as if it had never been
         cut short. It stays there: remove it when the result is safe
-    settings : instead of the defaults in `SETTINGS[optimizer]`
+    settings : instead of the defaults in `SETTINGS[optimizer]`, or `SEVERAL` and `KNOWN`, which go before them
 
     Returns
     -------
@@ -63,21 +73,25 @@ def reconstruct(
 
     Raises
     ------
-    CheckpointError : weights with NaN, shapes that do not chain, or more than one output
+    CheckpointError : weights with NaN, shapes that do not chain, initial weights of other shapes or none that differ
     ValueError : an unknown optimizer or setting, a value out of range, a loss that is no longer finite, or a
         checkpoint in no folder, damaged, or saved by another attack
     """
-    settings = complete(optimizer, settings)
+    params = check(params)
+    if initial is not None:
+        initial = start_of(initial, params)
+    outputs = len(params[-1].weight)
+    settings = complete(optimizer, settings, outputs, initial)
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype = {dtype!r}: expected 'float32' or 'float64'")
-    if not isinstance(m, numbers.Integral) or m < 2:
-        raise ValueError(f"m = {m}: expected a whole number of at least 2 candidates, one of each label")
-    params = check(params, outputs=1)
-    state = resume.State(checkpoint, resume.identity(params, m, seed, optimizer, dtype, settings))
-    params = cast(params, dtype)
+    least = max(2, outputs)
+    if not isinstance(m, numbers.Integral) or m < least:
+        raise ValueError(f"m = {m}: expected a whole number of at least {least} candidates, one of each label")
+    state = resume.State(checkpoint, resume.identity(params, m, seed, optimizer, dtype, settings, initial))
+    params, known = cast(params, dtype), {} if initial is None else {"initial": cast(initial, dtype)}
     rng = np.random.default_rng(seed)
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
-    y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype)
+    y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype) if outputs == 1 else np.arange(m) * outputs // m
     name = progress if isinstance(progress, str) else "attack"
     run = lbfgs.lbfgs if optimizer == "lbfgs" else sgd.attack
     samples = settings.get("samples")
@@ -86,17 +100,29 @@ def reconstruct(
     # losses that overflow are reported as an error of their own
     with np.errstate(all="ignore"), memory.kept():
         with progress_line(settings["iterations"], name, progress) as bar:
-            rec = run(params, start, y, rng, bar, settings, state)
+            rec = run(params, start, y, rng, bar, settings, state, **known)
         if samples and not rec.interrupted:
             with progress_line(refine.ITERATIONS, "refine", progress) as bar:
                 rec = refine.refine(params, rec, samples, settings["alpha"], bar)
     return rec
 
 
-def complete(optimizer, given):
+def start_of(initial, params):
+    r"""Initial weights, checked against the trained: CheckpointError for other shapes, or the same weights."""
+    initial = check(initial, "initial")
+    shapes = [[None if p is None else p.shape for layer in each for p in layer] for each in (initial, params)]
+    if shapes[0] != shapes[1]:
+        raise CheckpointError(f"initial: shapes {shapes[0]}; expected {shapes[1]}, those of the trained weights")
+    if not square_norm(subtract(params, initial)):
+        raise CheckpointError("initial: the weights are the trained ones; expected those before the training")
+    return initial
+
+
+def complete(optimizer, given, outputs=1, initial=None):
     r"""The settings of an optimizer: its defaults, and `given` (a dict) instead of some of them.
 
-    Raises ValueError for an unknown optimizer or setting, and for values that are not positive numbers.
+    Raises ValueError for an unknown optimizer or setting, for values that are not positive numbers, and for several
+    outputs or initial weights where they are not known what to do with.
     """
     if optimizer not in SETTINGS:
         raise ValueError(f"optimizer = {optimizer!r}: expected 'lbfgs' or 'sgd'")
@@ -105,7 +131,11 @@ def complete(optimizer, given):
         raise ValueError(f"{', '.join(unknown)}: no such setting; expected {', '.join(SETTINGS[optimizer])}")
     # Python's own numbers: they leave float32 arrays what they are, NumPy's would not
     given = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
-    settings = {**SETTINGS[optimizer], **given}
+    for what, there in (("several outputs", outputs > 1), ("initial weights", initial is not None)):
+        if there and (optimizer != "lbfgs" or given.get("samples")):
+            raise ValueError(f"{what}: expected optimizer = 'lbfgs' and no samples")
+    special = (SEVERAL if outputs > 1 else {}) | (KNOWN if initial is not None else {})
+    settings = {**SETTINGS[optimizer], **special, **given}
     for name, value in settings.items():
         is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
         if value is not None and not (0 < value < np.inf or (is_weight and value == 0)):

@@ -12,7 +12,7 @@ class Reconstruction(NamedTuple):
 
     x : (m, d), the candidates, less the (unknown) mean training sample
     lam : (m,), their multipliers, in the scale of `losses.parameter_loss`
-    y : (m,), their labels, −1 or +1
+    y : (m,), their labels, −1 or +1, or 0 … K − 1
     start : (m, d), the random x that the attack began from, a null baseline; None if it is not known
     history : dict of equally long arrays, one entry an iteration: the terms of the loss, weighted as they
         enter its sum. For "sgd" they are parameter, lambda, range; for "lbfgs" the parameter loss in two
@@ -68,10 +68,11 @@ def load_candidates(path):
     for name, (array, shape, fits) in expected.items():
         if not fits:
             raise ValueError(f"{path}: {name} of shape {array.shape}; expected {shape}")
-        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+        fits = np.issubdtype(array.dtype, np.floating) and np.isfinite(array).all()
+        if not fits and not (name == "y" and np.issubdtype(array.dtype, np.integer)):
             raise ValueError(f"{path}: {name}, of type {array.dtype}, holds other than finite floats")
-    if not np.isin(y, (-1, 1)).all():
-        raise ValueError(f"{path}: y holds other labels than −1 and +1")
+    if not np.isin(y, (-1, 1)).all() and not (np.issubdtype(y.dtype, np.integer) and y.min() >= 0):
+        raise ValueError(f"{path}: y holds other labels than −1 and +1, or whole numbers from 0")
     if run is not None and (run.shape != lam.shape or not np.issubdtype(run.dtype, np.integer)):
         raise ValueError(f"{path}: run of shape {run.shape} and type {run.dtype}; expected {lam.shape}, whole numbers")
     return Reconstruction(x, lam, y, start, run=run)

@@ -12,6 +12,9 @@ It differs from the authors' method in six ways, each of which a trial showed to
    no sum over training samples can explain;
 6. in layer 1 a unit counts less than by the square of its weights. As training was finite, a unit's misfit grows
    with its weights, and unscaled, the few large units would rule.
+
+Where initial weights θ₀ are known, θ − θ₀ = Σ cᵢ∇Φ(xᵢ) has to be explained, with c of any sign and no labels; every
+layer then counts by its share. As gradients turn on the way from θ₀ to θ, they are taken in between (`between`).
 """
 
 from functools import partial
@@ -31,41 +34,59 @@ SEGMENT = 100
 
 
 class Problem(NamedTuple):
-    r"""What the attack minimises, but for its unknowns u (m, k) and t (m,): x = u diag(scale) Vᵀ, λ from t.
+    r"""What the attack minimises, but for its unknowns u (m, k) and t: x = u diag(scale) Vᵀ, coefficients from t.
 
     layers : tuple of Layer, the network on u, with W¹V diag(scale) for W¹
-    targets : tuple of Layer, whose residuals count: those of layer 1 whitened, W¹V / scale, and times `row`
-    row : (out,), the weight of each unit's residual in layer 1
-    v : (d, k), scale : (k,), from `span`;  y : (m,), labels;  settings : dict
-    scalar : of a sample, as in `losses.parameter_loss`
+    targets : tuple of Layer, whose residuals count: those of layer 1 whitened, W¹V / scale; times `factors`
+    factors : for each layer the weight of its units' residuals, (out,) or a number; None: 1
+    v : (d, k), scale : (k,), from `span`;  y : (m,), labels, None where coefficients have any sign;  settings : dict
     """
 
     layers: tuple
     targets: tuple
-    row: np.ndarray
+    factors: list
     v: np.ndarray
     scale: np.ndarray
-    y: np.ndarray
+    y: np.ndarray | None
     settings: dict
-    scalar: object = mlp.margin
 
 
-def pose(params, y, settings):
+def pose(params, y, settings, initial=None):
     r"""The `Problem` of some weights; the part of W¹ outside the span is left out: no candidate can change it."""
-    first, *upper = params
-    v, scale = span(first.weight, settings["span"] or max(1, len(y) // 2))  # (d, k), (k,)
-    row = unit_scale(first)
+    targets, at, k = params, params, settings["span"] or max(1, len(y) // 2)
+    if initial is not None:
+        targets = mlp.subtract(params, initial)
+        at = mlp.each(lambda p, q: p + settings["between"] * (q - p), initial, params)
+        y = None
+    first, *upper = targets
+    v, scale = span(first.weight, k, settings["spectrum"])  # (d, k), (k,)
+    factors = [unit_scale(first)] + [None] * len(upper)
+    if initial is not None:
+        factors = [layer[0].dtype.type(mlp.square_norm([layer]) ** -0.5) for layer in targets]
     # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the weights of the network on u
-    bias = None if first.bias is None else first.bias * row
-    whitened = Layer(np.dot(first.weight, v / scale) * row[:, None], bias)
-    reduced = Layer(np.dot(first.weight, v * scale), first.bias)
-    return Problem((reduced, *upper), (whitened, *upper), row, v, scale, y, settings)
+    whitened = first._replace(weight=np.dot(first.weight, v / scale))
+    targets = [_times(layer, factor) for layer, factor in zip((whitened, *upper), factors, strict=True)]
+    reduced = at[0]._replace(weight=np.dot(at[0].weight, v * scale))
+    return Problem((reduced, *at[1:]), tuple(targets), factors, v, scale, y, settings)
+
+
+def _times(layer, factor):
+    if factor is None:
+        return layer
+    return Layer((layer.weight.T * factor).T, None if layer.bias is None else layer.bias * factor)
 
 
 def multipliers(problem, t):
     r"""λ = λ_min + (λ_max − λ_min) σ(t), (m,)."""
     low, high = problem.settings["lam_min"], problem.settings["lam_max"]
     return low + (high - low) * mlp.sigmoid(t, 1.0)
+
+
+def coefficients(problem, phi, t):
+    r"""What multiplies ∇Φ of each output, (m, K): λᵢ/m times the slope of the margin; or t/m itself, of any sign."""
+    if problem.y is None:
+        return t / phi.dtype.type(len(t))
+    return (multipliers(problem, t) / len(t))[:, None] * mlp.margin(phi, problem.y)[1]
 
 
 def pixels(problem, u):
@@ -75,25 +96,31 @@ def pixels(problem, u):
 
 def terms(problem, u, t):
     r"""The terms of the attack's loss: the parameter loss in two parts, range loss and margin loss, weighted."""
-    settings, (first, *upper) = problem.settings, problem.targets
+    settings = problem.settings
     net = mlp.forward(problem.layers, u, settings["alpha"])
-    _, slope = problem.scalar(net.phi, problem.y)
-    coeff = (multipliers(problem, t) / len(u))[:, None] * slope
-    signal, *signals = mlp.backward(problem.layers, net.gates, coeff)
-    rest = zip(upper, net.inputs[1:], signals, net.z[1:], strict=True)
-    return {
-        "layer 1": losses.layer_residual(first, u, signal * problem.row),
-        "upper": settings["upper_weight"] * sum(losses.layer_residual(*each) for each in rest),
-        "range": losses.range_loss(pixels(problem, u)),
-        "margin": settings["margin_weight"] * losses.margin_loss(net.phi, problem.y, problem.scalar),
+    signals = mlp.backward(problem.layers, net.gates, coefficients(problem, net.phi, t))
+    signals = [d if f is None else d * f for d, f in zip(signals, problem.factors, strict=True)]
+    z = [None, *net.z[1:]] if problem.y is not None else [None] * len(signals)  # of the target's weights
+    first, *upper = zip(problem.targets, net.inputs, signals, z, strict=True)
+    every = {
+        "layer 1": losses.layer_residual(*first),
+        "upper": settings["upper_weight"] * sum(losses.layer_residual(*each) for each in upper),
+        "range": settings["range_weight"] * losses.range_loss(pixels(problem, u)),
     }
+    if problem.y is not None:
+        every["margin"] = settings["margin_weight"] * losses.margin_loss(net.phi, problem.y)
+    return every
 
 
-def lbfgs(params, start, y, rng, bar, settings, file):
-    r"""L-BFGS over u and t together, from `start` (m, d) in the span, and λ anywhere in its range."""
-    problem = pose(params, y, settings)
-    p = rng.uniform(0, 1, len(y))  # σ(t)
-    unknowns = [np.dot(start, problem.v), onp.log(p / (1 - p))]
+def lbfgs(params, start, y, rng, bar, settings, file, initial=None):
+    r"""L-BFGS over u and t together, from `start` (m, d) in the span, and coefficients anywhere in their range."""
+    problem = pose(params, y, settings, initial)
+    if initial is None:
+        p = rng.uniform(0, 1, len(y))  # σ(t)
+        t = onp.log(p / (1 - p))
+    else:
+        t = rng.uniform(-0.5, 0.5, (len(y), len(params[-1].weight)))
+    unknowns = [np.dot(start, problem.v), t]
     like = [each.astype(start.dtype) for each in unknowns]
     evaluate = minimise.differentiate(partial(terms, problem))
     with minimise.Descent(bar, {"point": minimise.pack(unknowns), "idle": 0}, file) as descent:
@@ -108,10 +135,18 @@ def lbfgs(params, start, y, rng, bar, settings, file):
         raise ValueError("no step from the start lowers the loss; expected weights of a trained network")
     u, t = minimise.unpack(descent.state["point"], like)
     x, start = pixels(problem, u), pixels(problem, like[0])
-    return Reconstruction(x, multipliers(problem, t), y, start, descent.history.arrays(), descent.interrupted)
+    lam, y = (multipliers(problem, t), y) if initial is None else signed(t)
+    return Reconstruction(x, lam, y, start, descent.history.arrays(), descent.interrupted)
 
 
-def span(weight, k):
+def signed(t):
+    r"""λ ≥ 0 and labels of coefficients t (m, K) of any sign: the largest of each, and its sign or its class."""
+    largest = onp.abs(t).argmax(axis=1)
+    lam = onp.abs(t)[onp.arange(len(t)), largest]
+    return lam, onp.where(t[:, 0] < 0, -1, 1).astype(t.dtype) if t.shape[1] == 1 else largest
+
+
+def span(weight, k, power=0.5):
     r"""First k right singular vectors of the first layer's weight (out, d), and a scale for each.
 
     Trained from a tiny start by gradient descent, W¹ = Σᵢ λᵢyᵢ dᵢ xᵢᵀ: its rows are sums of samples.
@@ -119,14 +154,14 @@ def span(weight, k):
     Returns
     -------
     v : (d, k), k at most min(out, d)
-    scale : (k,), √(sₗ Σs / Σs²) of the singular values s, so that ‖W¹V / scale‖ = ‖W¹V‖
+    scale : (k,), the singular values s to the given power, times one number, so that ‖W¹V / scale‖ = ‖W¹V‖
 
     Derived for this project from the stationarity condition, arXiv 2206.07758, section 3. What a sum over samples
     leaves of W¹ is random coefficients times samples and has their spectrum: s to the power 0.4 to 0.5, measured.
     """
     _, s, vt = onp.linalg.svd(weight.astype(float), full_matrices=False)
     s = s[:k]
-    scale = onp.sqrt(s * onp.sum(s) / onp.sum(s**2))
+    scale = onp.sqrt(s ** (2 * power) * onp.sum(s ** (2 - 2 * power)) / onp.sum(s**2))
     return vt[:k].T.astype(weight.dtype), scale.astype(weight.dtype)
 
 

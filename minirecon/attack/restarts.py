@@ -29,7 +29,7 @@ LOCK = threading.Lock()
 
 def restarts(
     params, m, runs, *, seed=0, jobs=None, scheduler=None, folder=None, progress=False,
-    optimizer="lbfgs", dtype="float32", **settings,
+    optimizer="lbfgs", initial=None, dtype="float32", **settings,
 ):  # fmt: skip
     r"""Reconstruct from `runs` random starts: run r is `attack.reconstruct` with the seed `seed` + r.
 
@@ -38,7 +38,7 @@ def restarts(
 
     Parameters
     ----------
-    params, m, progress, optimizer, dtype, settings : as in `attack.reconstruct`
+    params, m, progress, optimizer, initial, dtype, settings : as in `attack.reconstruct`
     runs : int, 1 or more
     seed : int
     jobs : int, processes at a time on this machine; None for one on each core
@@ -64,18 +64,18 @@ def restarts(
             raise ValueError(f"{name} = {value}: expected a whole number, {least} or more")
     if scheduler is not None and jobs is not None:
         raise ValueError(f"jobs = {jobs} with scheduler = {scheduler}: expected one; a cluster has as many as workers")
-    params = check(params, outputs=1)
-    settings = attack.complete(optimizer, settings)
+    params, known = check(params), {} if initial is None else {"initial": attack.start_of(initial, params)}
+    settings = attack.complete(optimizer, settings, len(params[-1].weight), initial)
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
-    identities = [resume.identity(params, m, seed + r, optimizer, dtype, settings) for r in range(runs)]
+    identities = [resume.identity(params, m, seed + r, optimizer, dtype, settings, initial) for r in range(runs)]
     done, tasks = {}, []
     for r, identity in enumerate(identities):
         path, state = _paths(folder, r)
         if path and path.exists():
             done[r] = _load(path, identity)
         else:
-            options = {"m": m, "seed": seed + r, "optimizer": optimizer, "dtype": dtype, **settings}
+            options = {"m": m, "seed": seed + r, "optimizer": optimizer, "dtype": dtype, **known, **settings}
             tasks.append((r, {**options, "checkpoint": None if scheduler else state}))
     name, interrupted = progress if isinstance(progress, str) else "attack", False
     results = _cluster(params, tasks, scheduler) if scheduler else _local(params, tasks, jobs)

@@ -15,20 +15,25 @@ from ..io.archive import shown
 from ..io.files import read_npz, write_npz
 
 
-def identity(params, m, seed, optimizer, dtype, settings):
+def identity(params, m, seed, optimizer, dtype, settings, initial=None):
     r"""All that decides an attack's result, on one machine: a dict that JSON can hold.
 
     The weights are in it by their digest (SHA-256), and so is a `seed` that is no whole number.
     """
-    weights = hashlib.sha256()
-    for array in (array for layer in params for array in layer if array is not None):
-        weights.update(f"{array.shape} {array.dtype}".encode() + array.tobytes())
     if isinstance(seed, numbers.Integral):
         seed = int(seed)
     else:
         seed = hashlib.sha256(repr(np.random.default_rng(seed).bit_generator.state).encode()).hexdigest()
     given = {"m": int(m), "seed": seed, "optimizer": optimizer, "dtype": dtype}
-    return {"weights": weights.hexdigest(), **given, **settings}
+    known = {} if initial is None else {"initial": _digest(initial)}
+    return {"weights": _digest(params), **known, **given, **settings}
+
+
+def _digest(params):
+    digest = hashlib.sha256()
+    for array in (array for layer in params for array in layer if array is not None):
+        digest.update(f"{array.shape} {array.dtype}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def same(path, arrays, expected):

@@ -57,15 +57,22 @@ def _parser():
         sub.add_argument(name, metavar="CASE", help=CASES, **options)
         text = "training samples; the paper has 500 (default %(default)s)"
         sub.add_argument("--n", type=int, default=20, help=text)
+        text = "2 (default), or 10 for MNIST and CIFAR-10; of an .npz file as many as it has"
+        sub.add_argument("--classes", type=int, default=2, help=text)
 
     sub = verb("train", verbs.run_train, "train a network and write its weights", "minirecon-out/train-CASE")
     samples(sub, "case")
     sub.add_argument("--hidden", type=widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
     text = "log-loss time (default), or the paper's steps of 0.01"
     sub.add_argument("--method", choices=["flow", "gd"], default="flow", help=text)
+    text = "logistic (default for 2 classes), softmax (one output a class) or mse"
+    sub.add_argument("--loss", choices=["logistic", "softmax", "mse"], help=text)
+    text = "weight decay: L-BFGS to a stationary point, whatever --method and --time (default %(default)g)"
+    sub.add_argument("--decay", type=float, default=0.0, help=text)
     sub.add_argument("--time", type=float, default=1e4, help="flow time to stop at (default %(default)g)")
     sub.add_argument("--first-scale", type=float, default=1e-4, help="of layer 1's initial weights (%(default)g)")
     sub.add_argument("--hidden-biases", action="store_true", help="biases in all hidden layers; not homogeneous")
+    sub.add_argument("--save-initial", action="store_true", help="write the initial weights too, initial.pth")
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
     sub = verb(
@@ -73,6 +80,7 @@ def _parser():
     )
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
+    sub.add_argument("--initial", metavar="FILE", help="weights before the training, or an earlier checkpoint")
     text = "L-BFGS (default), or the authors' SGD"
     sub.add_argument("--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help=text)
     default = "default {iterations}".format(**SETTINGS["lbfgs"]) + ", for sgd {iterations}".format(**SETTINGS["sgd"])

@@ -2,6 +2,10 @@ r"""Tables that the command line prints, 79 columns wide: scores (paper, section
 
 import textwrap
 
+import numpy as np
+
+from .. import kkt as conditions
+from .. import mlp
 from ..metrics import NULLS
 
 ROWS = {
@@ -50,8 +54,8 @@ def consensus(rows, null):
     return head + "\n" + columns((12, 8, 14, 10, 12, 14, 8), lines)
 
 
-def kkt(report):
-    r"""A `kkt.Report`, condition by condition."""
+def kkt(report, alone=None):
+    r"""A `kkt.Report`, condition by condition; of several classes also `alone`, with the largest rival alone."""
     residual, sums = report.residual, report.euler_per_layer
     norms = residual["zero"]["per_layer"]
     rows = []
@@ -70,6 +74,11 @@ def kkt(report):
     ]
     if sums is not None:
         lines[-1] += f"; ‖θ‖²/(Lγ) = {report.euler:.4g}, of layers ‖θˡ‖²/γ = {', '.join(f'{s:.4g}' for s in sums)}"
+    if alone:
+        shares = [each.residual["best"]["relative"] for each in (report, alone)]
+        lines.append(
+            "with every rival j by its share p_ij the best λ leaves {:.1%}, with the largest {:.1%}".format(*shares)
+        )
     return "\n".join(
         [
             "stationarity: ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖², in all, relative to ‖θ‖², and by layer",
@@ -84,3 +93,24 @@ def _by_layer(start, parts):
     r"""Rows of a start and three layers, and of nothing and three more layers."""
     rows = [parts[at : at + 3] for at in range(0, len(parts), 3)]
     return [[*start, *rows[0]], *(["", "", "", *row] for row in rows[1:])]
+
+
+def rest(params, last):
+    r"""What is reached of a stationary point with weight decay."""
+    ranks = [int(np.linalg.matrix_rank(layer.weight.astype(float), rtol=1e-2)) for layer in params]
+    return (
+        f"‖∇‖ is {last['stationarity']:.1%} of decay ‖θ‖; squared norms of the layers "
+        f"{', '.join(f'{norm**2:.3g}' for norm in last['norm'])}; ranks {', '.join(map(str, ranks))}; "
+        f"{conditions.distinct_units(params)} directions among {len(params[0].weight)} units of layer 1"
+    )
+
+
+def network(params):
+    r"""Widths, biases and homogeneity of a network: a sentence without a full stop."""
+    widths = [params[0].weight.shape[1], *(len(layer.weight) for layer in params)]
+    biased = [str(number) for number, layer in enumerate(params, 1) if layer.bias is not None]
+    degree = mlp.homogeneity_degree(params)
+    kind = "not homogeneous: the theory has biases in layer 1 alone"
+    if degree:
+        kind = f"homogeneous of degree {degree}, if its units are ReLUs, which a file does not tell"
+    return f"a network {'–'.join(map(str, widths))} with biases in layer {', '.join(biased) or 'none'}: {kind}"

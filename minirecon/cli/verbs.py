@@ -38,21 +38,28 @@ def run_demo(args):
 
 def run_train(args):
     r"""Train a network and write its weights."""
-    data = datasets.load_dataset(args.case, args.n)
-    config = {name: getattr(args, name) for name in ("hidden", "method", "first_scale", "hidden_biases")}
+    data = datasets.load_dataset(args.case, args.n, args.classes)
+    names = ("hidden", "loss", "decay", "method", "first_scale", "hidden_biases")
+    config = {name: getattr(args, name) for name in names}
     config["target_time"] = None if args.time == float("inf") else args.time
-    with Run(args, f"minirecon-out/train-{Path(args.case).stem}", {"case": args.case, "n": args.n, **config}) as run:
+    echoed = {"case": args.case, "n": args.n, "classes": args.classes, **config}
+    with Run(args, f"minirecon-out/train-{Path(args.case).stem}", echoed) as run:
         trained = train(data, seed=args.seed, progress=True, **config)
         if trained.interrupted:
             print("interrupted: keeping the weights so far")
-        params = mlp.cast(trained.params, "float16" if args.half else "float32")
-        weights.save(params, run.out / "weights.pth")
+        for name, params in {
+            "weights": trained.params,
+            **({"initial": trained.initial} if args.save_initial else {}),
+        }.items():
+            weights.save(mlp.cast(params, "float16" if args.half else "float32"), run.out / f"{name}.pth")
         run.draw("training", curves.training(trained.history))
         last = {key: values[-1].tolist() for key, values in trained.history.items()}
         print(
             f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
             f"smallest margin {last['min_margin']:.2f}"
         )
+        if args.decay:
+            print(textwrap.fill(tables.rest(trained.params, last), 79))
         held_out = f"test {last['test_accuracy']:.3f} (of {len(data.x_test)})" if len(data.x_test) else "no test set"
         print(f"accuracy: training {last['train_accuracy']:.3f} (of {args.n}), {held_out}")
         if not len(data.x_test):
@@ -69,9 +76,12 @@ def run_attack(args):
     if args.iterations is not None:
         given["iterations"] = args.iterations
     config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
-    config |= attack.complete(args.optimizer, given)
+    if args.initial:
+        config["initial"] = attack.start_of(weights.load(args.initial), params)
+    config |= attack.complete(args.optimizer, given, len(params[-1].weight), config.get("initial"))
     several = args.runs != 1 or args.jobs is not None or args.scheduler is not None
     found = {"weights": args.weights, **({"runs": args.runs} if several else {}), **config}
+    found |= {"initial": args.initial} if args.initial else {}
     with Run(args, f"minirecon-out/attack-{Path(args.weights).stem}", found) as run:
         state = run.out / "state.npz"
         saved = sorted(run.out.glob("run-*.npz" if several else state.name))
@@ -103,9 +113,9 @@ def _where_possible(write, *args):
 def run_score(args):
     r"""Score the candidates in a folder against a training set."""
     rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
-    data = datasets.load_dataset(args.against, args.n)
+    data = datasets.load_dataset(args.against, args.n, args.classes)
     score = metrics.score(rec, data)
-    config = {"dir": args.dir, "against": args.against, "n": args.n}
+    config = {"dir": args.dir, "against": args.against, "n": args.n, "classes": args.classes}
     with Run(args, Path(args.dir) / "score", config) as run:
         run.write_score(score, data, len(rec.x))
         if rec.run is not None and rec.start is not None:
@@ -115,13 +125,14 @@ def run_score(args):
 
 def run_kkt(args):
     r"""Check the KKT conditions of weights at the true training set."""
-    params = mlp.check(weights.load(args.weights), args.weights, outputs=1)
-    data = datasets.load_dataset(args.against, args.n)
-    config = {"weights": args.weights, "against": args.against, "n": args.n}
+    params = weights.load(args.weights)
+    data = datasets.load_dataset(args.against, args.n, args.classes)
+    config = {"weights": args.weights, "against": args.against, "n": args.n, "classes": args.classes}
     with Run(args, f"minirecon-out/kkt-{Path(args.weights).stem}", config) as run:
         report = kkt.kkt_report(params, data)
+        alone = kkt.kkt_report(params, data, mlp.margin_of_classes) if len(params[-1].weight) > 1 else None
         run.draw("kkt", curves.kkt(report, data.name))
-        print("\n" + tables.kkt(report))
+        print("\n" + tables.kkt(report, alone))
         print("This uses the true training set: a test of the theory, not part of the attack.")
         arrays = {name: getattr(report, name).tolist() for name in ("margin", "lam", "late")}
         run.finish(n=args.n, **{**report._asdict(), **arrays})
@@ -131,7 +142,7 @@ def convert(args):
     r"""Write weights in another format."""
     params = weights.load(args.weights)
     weights.save(params, args.output)
-    print(textwrap.fill(f"minirecon convert: wrote {args.output}, {_describe(params)}", 79))
+    print(textwrap.fill(f"minirecon convert: wrote {args.output}, {tables.network(params)}", 79))
 
 
 def inspect(args):
@@ -153,19 +164,9 @@ def inspect(args):
     except weights.CheckpointError as error:
         print(textwrap.fill(f"not a network to attack: {shown(error, 300)}", 79))
     else:
-        print(textwrap.fill(_describe(params), 79))
+        print(textwrap.fill(tables.network(params), 79))
         print(textwrap.fill(f"its layers, in this order: {_listed(names)}", 79))
 
 
 def _listed(names):
     return ", ".join([shown(name) for name in list(names)[:9]] + ["…"] * (len(names) > 9))
-
-
-def _describe(params):
-    widths = [params[0].weight.shape[1], *(len(layer.weight) for layer in params)]
-    biased = [str(number) for number, layer in enumerate(params, 1) if layer.bias is not None]
-    degree = mlp.homogeneity_degree(params)
-    kind = "not homogeneous: the theory has biases in layer 1 alone"
-    if degree:
-        kind = f"homogeneous of degree {degree}, if its units are ReLUs, which a file does not tell"
-    return f"a network {'–'.join(map(str, widths))} with biases in layer {', '.join(biased) or 'none'}: {kind}"

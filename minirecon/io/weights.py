@@ -82,12 +82,9 @@ def assemble(tensors, name="weights"):
 
     Raises
     ------
-    CheckpointError : what `layers` refuses, more than one output, or whatever `check` refuses
+    CheckpointError : what `layers` refuses, or whatever `check` refuses
     """
-    params = tuple(layers(tensors, name).values())
-    if params and len(params[-1].weight) != 1:
-        raise CheckpointError(f"{name}: {len(params[-1].weight)} outputs; expected 1, found {_found(tensors)}")
-    return check(params, name)
+    return check(tuple(layers(tensors, name).values()), name)
 
 
 def layers(tensors, name="weights"):

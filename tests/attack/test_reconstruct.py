@@ -191,7 +191,7 @@ W1, W2 = np.ones((3, 2)), np.ones((1, 3))
     [
         ((Layer(W1), Layer(np.full((1, 3), np.nan))), "params: layer 2: holds NaN or infinity"),
         ((Layer(W1), Layer(np.ones((1, 4)))), "params: layer 2: takes 4 inputs; expected 3"),
-        ((Layer(W1), Layer(np.ones((10, 3)))), "params: 10 outputs; expected 1"),
+        ((Layer(W1), Layer(np.ones((10, 3)))), "m = 4: expected a whole number of at least 10 candidates, one of each"),
         ((Layer(np.zeros((3, 2))), Layer(np.zeros((1, 3)))), "no step from the start lowers the loss"),
     ],
 )
