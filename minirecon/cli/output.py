@@ -13,6 +13,7 @@ from pathlib import Path
 from .. import losses, metrics, mlp
 from ..attack import candidates
 from ..attack.consensus import consensus, evaluate, save_consensus
+from ..attack.lbfgs import between
 from ..experiments.drawing import curves, images
 from ..io.files import write_text
 from . import tables
@@ -56,27 +57,37 @@ class Run:
         if figure is not None:
             images.save(figure, self.out / f"{name}.png")
 
-    def write_candidates(self, params, rec, class_names=("−1", "+1")):
-        r"""Write and draw the candidates of an attack and its losses; print the KKT residual."""
+    def write_candidates(self, params, rec, class_names=("−1", "+1"), initial=None, share=None):
+        r"""Write and draw the candidates of an attack and its losses; print the KKT residual, or that of θ − θ₀."""
         candidates.save_candidates(rec, self.out / "candidates.npz")
         self.draw("candidates", images.candidates(rec.x, rec.y, rec.lam, class_names))
         self.draw("losses", curves.loss_history(rec.history))
-        residual = losses.residual(params, rec.x, rec.lam, rec.y)
         done = len(next(iter(rec.history.values()), []))
         length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
-        self.results |= {"m": len(rec.x), "residual": residual, **length, "interrupted": rec.interrupted}
-        norms = [mlp.square_norm([layer]) for layer in mlp.cast(params, float)]
-        parts = [f"{part:.3g} of {norm:.3g}" for part, norm in zip(residual["per_layer"], norms, strict=True)]
+        self.results |= {"m": len(rec.x), **length, "interrupted": rec.interrupted}
         if rec.interrupted:
             print(f"interrupted: keeping the {'best candidates so far' if rec.run is None else 'runs that are done'}")
         elif rec.run is None and done < self.results["config"]["iterations"]:
             print("converged: no further step lowered the loss")
-        what = " ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in length.items())
-        print(
-            f"{what}. KKT residual ‖θ − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
-            f"{residual['relative']:.1%} of\n‖θ‖²; by layer {', '.join(parts)}.\n"
-            "What a layer keeps of its random start, no sum over samples explains."
+        made = " ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in length.items())
+        print(f"{made}. {self._residual(params, rec, initial, share)}")
+
+    def _residual(self, params, rec, initial, share):
+        what, target = "θ", None
+        if initial is not None:
+            if len(params[-1].weight) > 1:
+                return "Of each candidate's coefficients, one an output, the largest is kept."
+            what, target = "θ − θ₀", mlp.subtract(params, initial)
+            params = between(params, initial, share)
+        residual = losses.residual(params, rec.x, rec.lam, rec.y, target=target)
+        self.results["residual"] = residual
+        norms = [mlp.square_norm([layer]) for layer in mlp.cast(target or params, float)]
+        parts = [f"{part:.3g} of {norm:.3g}" for part, norm in zip(residual["per_layer"], norms, strict=True)]
+        told = (
+            f"KKT residual ‖{what} − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
+            f"{residual['relative']:.1%} of\n‖{what}‖²; by layer {', '.join(parts)}."
         )
+        return told if target else f"{told}\nWhat a layer keeps of its random start, no sum over samples explains."
 
     def write_consensus(self, rec):
         r"""Write, draw and print what several runs agree on."""

@@ -95,7 +95,7 @@ def run_attack(args):
             rec = restarts.restarts(params, seed=args.seed, progress=True, **where, **config)
         else:
             rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
-        run.write_candidates(params, rec)
+        run.write_candidates(params, rec, initial=config.get("initial"), share=config.get("between"))
         if several:
             _where_possible(run.write_consensus, rec)
         if rec.interrupted:
