@@ -26,6 +26,7 @@ NULLS = {
     "start": "the attack's start",
     "unseen": "unseen samples",
     "untrained": "untrained net",
+    "stranger": "wrong initial weights",
 }
 
 
@@ -102,6 +103,30 @@ def ncc(a, b):
         raise ValueError(f"images of shapes {np.shape(a)} and {np.shape(b)}; expected (n, c, h, w) and (m, c, h, w)")
 
     return standardise(a) @ standardise(b).T / a.shape[1]
+
+
+def partial_ncc(a, b, mean):
+    r"""NCC of image pairs a, b (n, c, h, w) once what each shares with an image `mean` (c, h, w) is taken out: (n,).
+
+    Per channel, mean is regressed out of both; what is left is correlated, and averaged over the channels. Brightness
+    and contrast of a, of b and of mean do not matter, nor how much of mean is in a or b: candidates to which the
+    training mean was added, which then resemble all training images, can be compared with such to which it was not. A
+    channel that is constant, or nothing but mean, counts 0.
+
+    Raises ValueError, which names the shapes, unless they are these.
+    Source: the partial correlation of statistics (Pearson and Yule); its use here is this project's.
+    """
+    if np.ndim(a) != 4 or np.shape(a) != np.shape(b) or np.shape(mean) != np.shape(a)[1:]:
+        shapes = f"{np.shape(a)}, {np.shape(b)} and {np.shape(mean)}"
+        raise ValueError(f"images of shapes {shapes}; expected (n, c, h, w) twice and (c, h, w)")
+    channels = len(mean)
+    mu = standardise(mean[None]).reshape(channels, -1)  # (c, h·w)
+
+    def rest(images):
+        z = standardise(images).reshape(len(images), channels, -1)
+        return standardise((z - np.sum(z * mu, axis=-1, keepdims=True) * mu).reshape(np.shape(images)))
+
+    return np.sum(rest(a) * rest(b), axis=1) / channels
 
 
 def standardise(images):

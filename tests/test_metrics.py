@@ -45,6 +45,43 @@ def test_ncc_orders_as_the_authors_distance(pair):
     np.testing.assert_allclose(distance, 2 * (1 - ncc(a, b)) * (pixels - channels) / pixels, atol=1e-7)
 
 
+@given(image_pairs(), st.integers(0, 2**32 - 1))
+def test_partial_ncc_is_the_correlation_of_residuals(pair, seed):
+    r"""Against the textbook's least-squares fit of (1, mean) to either image, channel by channel."""
+    a, b = pair
+    count, (channels, h, w) = min(len(a), len(b)), a.shape[1:]
+    mean = np.random.default_rng(seed).normal(size=(channels, h, w))
+    got = metrics.partial_ncc(a[:count], b[:count], mean)
+    for i in range(count):
+        each = []
+        for c in range(channels):
+            known = np.column_stack([np.ones(h * w), mean[c].ravel()])
+            rest = [z - known @ np.linalg.lstsq(known, z, rcond=None)[0] for z in (a[i, c].ravel(), b[i, c].ravel())]
+            lengths = np.linalg.norm(rest, axis=1)
+            each.append(rest[0] @ rest[1] / lengths.prod() if lengths.min() > 1e-9 else 0)
+        assert got[i] == pytest.approx(np.mean(each), abs=1e-6)
+
+
+@given(image_pairs(), st.floats(-3, 3), st.floats(0.1, 10))
+def test_partial_ncc_does_not_see_the_mean_or_the_contrast(pair, share, contrast):
+    a, b = (images[:1] for images in pair)
+    rng = np.random.default_rng(0)
+    a, b = (images + 0.1 * rng.normal(size=images.shape) for images in (a, b))
+    mean = rng.normal(size=a.shape[1:])
+    expected = metrics.partial_ncc(a, b, mean)
+    np.testing.assert_allclose(metrics.partial_ncc(contrast * a + share * mean + 1, b, mean), expected, atol=1e-8)
+    np.testing.assert_allclose(metrics.partial_ncc(b, a, 2 * mean - 1), expected, atol=1e-8)
+    np.testing.assert_array_equal(metrics.partial_ncc(share * mean[None], b, mean), 0)  # the mean image as candidate
+
+
+@pytest.mark.parametrize("shapes", [((1, 2, 2),) * 2 + ((2, 2),), ((2, 1, 3, 3), (1, 1, 3, 3), (1, 3, 3))])
+def test_partial_ncc_refuses_shapes(shapes):
+    with pytest.raises(ValueError, match=r"images of shapes .* expected \(n, c, h, w\) twice"):
+        metrics.partial_ncc(*map(np.zeros, shapes))
+    with pytest.raises(ValueError, match=r"and \(3, 3\);"):
+        metrics.partial_ncc(np.zeros((1, 1, 3, 3)), np.zeros((1, 1, 3, 3)), np.zeros((3, 3)))
+
+
 @given(image_pairs())
 def test_ssim_is_the_sum_over_windows(pair):
     a, b = pair

@@ -31,6 +31,10 @@ TINY = {
         "rates": (0.01, 1e6), "sgd_alphas": (15.0,), "sgd_iterations": 20, "lbfgs_alphas": (5.0, 50.0),
         "lbfgs_iterations": 3,
     },
+    "classes": {"n": 20, "hidden": [20, 20], "target_time": 50.0, "m": 20, "iterations": 5},
+    "initial": {"n": 4, "hidden": [20, 20], "square_loss": 0.1, "m": 8, "iterations": 5},
+    "checkpoints": {"n": 4, "hidden": [20, 20], "times": [5.0, 20.0, 50.0], "nets": 2, "m": 8, "iterations": 5},
+    "federated": {"sizes": [4, 6], "steps": [1, 3], "hidden": [20, 20], "iterations": 5},
 }  # fmt: skip
 
 

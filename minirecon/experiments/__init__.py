@@ -20,7 +20,7 @@ from ..training import train
 
 NAMES = (
     "fig2", "fig3", "fig4", "baselines", "membership", "nonunique", "leak", "training", "colours", "losses", "svm",
-    "sweep",
+    "sweep", "classes", "initial", "checkpoints", "federated",
 )  # fmt: skip
 
 
@@ -43,13 +43,13 @@ def shipped(file, case, n):
 
 def untrained(params, seed):
     r"""A network of the same shape with fresh initial weights: params."""
-    hidden = [len(layer.weight) for layer in params[:-1]]
-    return mlp.initialise(np.random.default_rng(seed), params[0].weight.shape[1], hidden)
+    *hidden, outputs = [len(layer.weight) for layer in params]
+    return mlp.initialise(np.random.default_rng(seed), params[0].weight.shape[1], hidden, outputs=outputs)
 
 
-def trained(case, n, hidden, seed, **options):
+def trained(case, n, hidden, seed, classes=2, **options):
     r"""What `train` makes of a network on a training set, all of it, and that set: TrainingRun, Dataset."""
-    data = datasets.load_dataset(case, n)
+    data = datasets.load_dataset(case, n, classes)
     return whole(train(data, hidden, seed, **options)), data
 
 
