@@ -57,7 +57,7 @@ class Run:
         if figure is not None:
             images.save(figure, self.out / f"{name}.png")
 
-    def write_candidates(self, params, rec, class_names=("−1", "+1"), initial=None, share=None):
+    def write_candidates(self, params, rec, class_names=None, initial=None, share=None):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual, or that of θ − θ₀."""
         candidates.save_candidates(rec, self.out / "candidates.npz")
         self.draw("candidates", images.candidates(rec.x, rec.y, rec.lam, class_names))

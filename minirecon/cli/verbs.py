@@ -15,23 +15,30 @@ from .output import Run
 
 GOES_ON = "The same command with --resume goes on."
 DEMO_TEXT = (
-    "A network was trained on {n} samples of {case}. The attack is given its weights, {weights},{also} and "
-    "nothing else. Gradient descent drives weights towards a weighted sum of gradients at the training samples, "
-    "θ = Σ λᵢ yᵢ ∇Φ(xᵢ). Solve that for the samples x and the multipliers λ, and training data appears."
+    "A network {trained}. The attack is given its weights{also} and nothing else. Gradient descent drives weights "
+    "towards a weighted sum of gradients at the training samples, {equation}. Solve that for the samples x and the "
+    "multipliers λ, and training data appears."
 )
 
 
 def run_demo(args):
     r"""Attack shipped weights, score, draw."""
     preset = DEMOS[args.case]
-    also = f" the number {preset.n}," if "samples" in preset.settings else ""
-    text = DEMO_TEXT.format(weights=preset.weights, n=preset.n, case=args.case, also=also)
-    print(textwrap.fill(text, 79) + "\n")
-    config = {"case": args.case, "weights": preset.weights, "n": preset.n, "m": preset.m, "optimizer": "lbfgs"}
-    config |= {**attack.SETTINGS["lbfgs"], **preset.settings}
+    text = {"trained": f"was trained on {preset.n} samples of {args.case}", "equation": "θ = Σ λᵢ yᵢ ∇Φ(xᵢ)"}
+    text["also"] = f", {preset.weights}," + f" the number {preset.n}," * ("samples" in preset.settings)
+    if not preset.weights:
+        classes = preset.training.get("classes", 2)
+        text["trained"] = f"is now trained on {preset.n} samples of {preset.data} in {classes} classes"
+        text["also"] = " and those it began with" * preset.known
+    if preset.known:
+        text["equation"] = "θ − θ₀ = Σ cᵢ ∇Φ(xᵢ) with c of either sign"
+    print(textwrap.fill(DEMO_TEXT.format(**text), 79) + "\n")
+    given = {key: value for key, value in preset._asdict().items() if key not in ("settings", "training") and value}
+    settings = attack.complete("lbfgs", preset.settings, preset.training.get("classes", 1), preset.known or None)
+    config = {"case": args.case, **given, **preset.training, "optimizer": "lbfgs", **settings}
     with Run(args, f"minirecon-out/demo-{args.case}", config) as run:
-        params, data, rec, score = demo(args.case, args.seed, progress=True)
-        run.write_candidates(params, rec, data.class_names)
+        params, initial, data, rec, score = demo(args.case, args.seed, progress=True)
+        run.write_candidates(params, rec, data.class_names, initial, config["between"])
         run.write_score(score, data, len(rec.x))
         run.finish()
 

@@ -128,3 +128,19 @@ def test_training(tmp_path):
     np.testing.assert_allclose(margin.lines[1].get_ydata(), run.history["min_margin"][1:])
     np.testing.assert_allclose(accuracy.lines[1].get_ydata(), run.history["test_accuracy"][1:])
     drawn(figure, tmp_path)
+
+
+def test_labels_have_names():
+    assert [images.label(y, ("even", "odd")) for y in (-1.0, 1.0, 0, 1)] == ["even", "odd", "even", "odd"]
+    assert [images.label(y, ("a", "b", "c")) for y in (0, 2)] == ["a", "c"]
+    assert [images.label(y) for y in (np.float32(-1), np.float32(1), np.int64(3))] == ["−1", "+1", "3"]
+
+
+def test_candidates_of_ten_classes():
+    r"""At most 100, ten of each class, the largest λ first, with the names of their classes."""
+    y, lam = np.repeat(np.arange(10), 20), np.tile(np.linspace(1, 2, 20), 10)
+    figure = images.candidates(np.random.default_rng(0).normal(size=(200, 16)), y, lam)
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert len(titles) == 100
+    assert titles[0] == "0, λ 2.00"
+    assert titles[-1].startswith("9, λ 1.5")

@@ -60,14 +60,15 @@ def reconstructions(score, data):
     figure = blank(10, 2.45 * -(-len(order) // COLUMNS) + 0.7, title, 11)
     figure.get_layout_engine().set(h_pad=0.02, hspace=0)
     truth = data.x[order] + data.mean
-    pairs(figure, score.images[order], truth, data.image_shape, score.ssim[order], score.ncc[order])
+    names = [label(data.y[i], data.class_names) for i in order] if len(data.class_names) > 2 else None
+    pairs(figure, score.images[order], truth, data.image_shape, score.ssim[order], score.ncc[order], names)
     return figure
 
 
-def pairs(part, images, truth, shape, ssim, ncc):
+def pairs(part, images, truth, shape, ssim, ncc, names=None):
     r"""In a figure or a part of one, images (c, d) in [0, 1] with their scores, above the `truth` (c, d).
 
-    A block of two rows for every ten of them; there may be more scores.
+    A block of two rows for every ten of them; there may be more scores. `names` stand above the truth.
     """
     blocks = -(-len(images) // COLUMNS)
     # a narrow empty row between the blocks
@@ -76,7 +77,7 @@ def pairs(part, images, truth, shape, ssim, ncc):
         block, column = divmod(place, COLUMNS)
         title = f"SSIM {ssim[place]:.2f}\nNCC {ncc[place]:.2f}"
         show(grid[3 * block, column], image, shape, title, fontsize=9)
-        show(grid[3 * block + 1, column], original, shape)
+        show(grid[3 * block + 1, column], original, shape, names[place] if names else "", fontsize=9)
     for axes, label in zip(grid[:, 0], ["reconstructed", "training image", ""] * blocks, strict=False):
         axes.set_ylabel(label, fontsize=9)
 
@@ -95,8 +96,8 @@ def _points(score, data):
     axes.scatter(*truth[:, ends].T, s=160, facecolors="none", edgecolors=BLACK, label="training samples")
     for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
         chosen = score.images[data.y[score.nearest] == sign]
-        label = f"{len(chosen)} candidates: {data.class_names[(sign + 1) // 2]}"
-        axes.scatter(*chosen[:, ends].T, s=45, marker=marker, c=colour, label=label)
+        named = f"{len(chosen)} candidates: {label(sign, data.class_names)}"
+        axes.scatter(*chosen[:, ends].T, s=45, marker=marker, c=colour, label=named)
     is_colour = data.image_shape is not None
     axes.set(
         xlabel="red, 0 to 1" if is_colour else "coordinate 1",
@@ -118,16 +119,23 @@ def image_rows(part, labels, images, shape, titles):
         line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
 
 
-def candidates(x, y, lam, class_names=("−1", "+1")):
+def label(y, class_names=None):
+    r"""What one label is called: the name of its class, or −1, +1, 0, 1, … where names are not known."""
+    if class_names:
+        return class_names[int(y > 0) if len(class_names) == 2 else int(y)]
+    return str(y) if np.issubdtype(np.asarray(y).dtype, np.integer) else "+1" if y > 0 else "−1"
+
+
+def candidates(x, y, lam, class_names=None):
     r"""All candidates (at most 100), each stretched to [0, 1], the largest λ of each label first.
 
     The mean training image is not added: the attack does not know it. None if x has no image shape.
     """
     order = np.lexsort((-lam, y))
     if len(order) > MOST_CANDIDATES:  # the same number of each label
-        half = MOST_CANDIDATES // 2
-        order = np.concatenate([order[y[order] < 0][:half], order[y[order] > 0][:half]])
-    titles = [f"{class_names[int(y[i] > 0)]}, λ {lam[i]:.2f}" for i in order]
+        labels = np.unique(y)
+        order = np.concatenate([order[y[order] == each][: MOST_CANDIDATES // len(labels)] for each in labels])
+    titles = [f"{label(y[i], class_names)}, λ {lam[i]:.2f}" for i in order]
     title = f"{len(order)} of {len(x)} candidates (label, multiplier λ), the mean image not added"
     return _grid(x[order], titles, title)
 
@@ -135,7 +143,7 @@ def candidates(x, y, lam, class_names=("−1", "+1")):
 def consensus(x, y, support):
     r"""What several runs agree on (the first 40), as `candidates` shows it. None if x has no image shape."""
     count = min(len(x), 40)
-    titles = [f"{'+1' if y[i] > 0 else '−1'}, {support[i]:.0%}" for i in range(count)]
+    titles = [f"{label(y[i])}, {support[i]:.0%}" for i in range(count)]
     title = f"What the runs agree on: {count} of {len(x)} groups of candidates (label, share of the other runs)"
     return _grid(x[:count], titles, title)
 
