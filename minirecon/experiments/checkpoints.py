@@ -54,7 +54,7 @@ def measures(ncc):
 
 def names(data):
     r"""Of the ways of `run` what is known: a list of str."""
-    return ["the last alone", "and θ₀", *(f"and T = {time:g}" for time in data["times"][:-1])]
+    return ["the last alone", "the last and θ₀", *(f"the last and T = {time:g}" for time in data["times"][:-1])]
 
 
 def draw(data):

@@ -6,11 +6,9 @@ Which reconstructions are the best is found with the training images in hand: an
 import numpy as np
 
 from .. import metrics
-from ..io.datasets import load_dataset
-from ..training import train
-from . import attacked, pixels, whole
+from . import attacked, pixels, trained
 from .drawing import BLACK, MARKED, captions
-from .drawing.images import COLUMNS, MOST_PAIRS, blank, image_rows
+from .drawing.images import COLUMNS, MOST_PAIRS, blank, pairs
 from .fig3 import unseen
 
 QUICK = {"n": 100, "m": 200, "iterations": 300}
@@ -42,8 +40,7 @@ def run(
     the first row the labels of the images and of their candidates; the best images reconstructed and the training
     images, uint8; cross-entropy of the training set, and share of the test images classified wrongly.
     """
-    data = load_dataset(case, n, classes)
-    net = whole(train(data, hidden, seed, target_time=target_time, progress=progress))
+    net, data = trained(case, n, hidden, seed, classes, target_time=target_time, progress=progress)
     rec = attacked(net.params, m, seed=seed, progress=progress, iterations=iterations, lam_min=lam_min)
     score, others = metrics.score(rec, data), unseen(data)
     every = {"attack": (score, data), "other": (metrics.score(rec, others), others)}
@@ -71,17 +68,16 @@ def draw(data):
     r"""The best reconstructions by SSIM above their training images; below, partial NCC of the 30 best."""
     count, names = len(data["images"]), data["class_names"].tolist()
     title = f"{data['case']} in {len(names)} classes, n = {data['n']}: reconstructed from the weights alone"
-    figure = blank(10, 9.6, title)
-    above, below = figure.subfigures(2, 1, height_ratios=[1.75, 1])
+    figure = blank(10, 8.8, title)
+    above, below = figure.subfigures(2, 1, height_ratios=[1.35, 1])
     above.suptitle(f"the best {count} of {data['n']} training images by SSIM, each above its original", fontsize=11)
-    blocks = -(-count // COLUMNS)
-    both = np.ones((2 * blocks, COLUMNS, data["images"].shape[1]))
-    titles = [[""] * COLUMNS for _ in both]
+    images, truth, ncc = data["images"] / 255, data["truth"] / 255, data["ncc"][0]
+    pairs(above, images, truth, data["shape"], data["ssim"][0], ncc)
     for place in range(count):
         block, column = divmod(place, COLUMNS)
-        both[2 * block, column], both[2 * block + 1, column] = data["images"][place] / 255, data["truth"][place] / 255
-        titles[2 * block][column] = f"{names[data['labels'][place]]}\nNCC {data['ncc'][0, place]:.2f}"
-    image_rows(above, ["reconstructed", "training image"] * blocks, both, data["shape"], titles)
+        # two rows of images to a block and an empty one
+        axes = above.axes[3 * COLUMNS * block + column]
+        axes.set_title(f"{names[data['labels'][place]]}\nNCC {ncc[place]:.2f}", fontsize=9)
     axes = below.subplots()
     partial = -np.sort(-data["partial"][:, :BEST], axis=1)
     for i, line in zip((0, 1, 3), MARKED, strict=False):
@@ -89,9 +85,13 @@ def draw(data):
         axes.plot(np.arange(1, partial.shape[1] + 1), partial[i], **line, markersize=4, label=label)
     for row, marker in (("attack", "*"), ("unseen", "x")):
         counts = PUBLISHED[row]
-        label = f"published{'' if row == 'attack' else ', unseen images'}: as many over 0.7 and 0.8"
+        label = f"published{'' if row == 'attack' else ', unseen images'}: number over 0.7 and 0.8"
         axes.plot([counts["0.7"], counts["0.8"]], [0.7, 0.8], marker, color=BLACK, markersize=9, label=label)
-    axes.set(xlabel=f"rank among the {partial.shape[1]} best by SSIM", ylabel="partial NCC, the mean image taken out")
+    axes.set(
+        xlabel=f"rank among the {partial.shape[1]} best by SSIM",
+        ylabel="partial NCC (mean image taken out)",
+        xlim=(-0.5, None),
+    )
     axes.set_title("the best by SSIM, sorted by partial NCC", fontsize=10)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)

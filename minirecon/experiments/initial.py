@@ -136,6 +136,6 @@ def caption(data):
         table=table,
         share=share,
         there=there,
-        relation="fewer than" if share < there else "as many as",
+        relation="fewer than" if share < there else "at least as many as",
         chance=chance,
     )
