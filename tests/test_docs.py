@@ -46,8 +46,8 @@ def test_blocks_run_and_print_what_the_page_says(name):
                 assert part in out
 
 
-def test_there_are_ten_chapters_that_tell_what_one_will_know():
-    assert [name[:3] for name in CHAPTERS] == [f"{number:02}-" for number in range(1, 11)]
+def test_there_are_eleven_chapters_that_tell_what_one_will_know():
+    assert [name[:3] for name in CHAPTERS] == [f"{number:02}-" for number in range(1, 12)]
     for name in CHAPTERS:
         text = read(PAGES[name])
         assert text.startswith(f"# {int(name[:2])}. ")
