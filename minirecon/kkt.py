@@ -231,9 +231,10 @@ def kkt_report(params, data, scalar=mlp.margin):
 
 
 def distinct_units(params, cosine=0.99):
-    r"""How many directions the units of layer 1, rows of [W¹ b¹], have: an int. Units of no weight count for none.
+    r"""How many directions the units of layer 1, rows of [W¹ b¹], have: an int. With weight decay units collapse.
 
-    A unit is of the direction of one before it if their cosine is above `cosine`. With weight decay units collapse.
+    In order, a unit has a new direction unless its cosine with an earlier one that had is above `cosine`. Units
+    whose norm is at most a thousandth of the largest are left out.
     """
     first = params[0]
     rows = first.weight if first.bias is None else np.column_stack([first.weight, first.bias])

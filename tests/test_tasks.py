@@ -403,8 +403,8 @@ def test_sgd(seed, momentum, moving):
     agree(steps_of_sgd, *begin, rates, momentum, 4, expected=expected)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 6), st.integers(1, 7))
-def test_span(seed, fan_out, d, k):
+@given(st.integers(0, 2**32 - 1), *[st.integers(1, 6)] * 2, st.integers(1, 7), st.sampled_from([0.5, 0.25, 0.4]))
+def test_span(seed, fan_out, d, k, power):
     r"""Against the eigenvectors of WᵀW, whose signs are nobody's."""
     weight = np.random.default_rng(seed).normal(size=(fan_out, d)) * 2.0 ** np.arange(d)
     values, vectors = np.linalg.eigh(weight.T @ weight)
@@ -412,12 +412,12 @@ def test_span(seed, fan_out, d, k):
     vectors, s = vectors[:, ::-1][:, :count], np.sqrt(values[::-1][:count])
     assume(count < 2 or np.min(s[:-1] / s[1:]) > 1.01)
 
-    def cosines_and_scale(weight, k):
-        v, scale = lbfgs.span(weight, k)
+    def cosines_and_scale(weight, k, power):
+        v, scale = lbfgs.span(weight, k, power)
         return np.abs(vectors.T @ v), scale
 
-    expected = (np.eye(count), np.sqrt(s * s.sum() / (s @ s)))
-    agree(cosines_and_scale, weight, k, expected=expected, rtol=1e-6, atol=1e-6)
+    expected = (np.eye(count), np.sqrt(s ** (2 * power) * np.sum(s ** (2 - 2 * power)) / (s @ s)))
+    agree(cosines_and_scale, weight, k, power, expected=expected, rtol=1e-6, atol=1e-6)
 
 
 @st.composite
@@ -459,3 +459,149 @@ def test_ssim(pair):
 def test_stretch(x):
     expected = [[(v - min(row)) / (max(row) - min(row)) if max(row) > min(row) else 0 for v in row] for row in x]
     agree(metrics.stretch, x, expected=np.array(expected))
+
+
+def slow_soft_margin(phi, y):
+    r"""s (n,) and ∂s/∂Φ (n, K), output by output; the largest rival is taken out of the logarithm."""
+    s, slopes = [], []
+    for row, own in zip(phi, y, strict=True):
+        rivals = [j for j in range(len(row)) if j != own]
+        top = max(row[j] for j in rivals)
+        total = sum(np.exp(row[j] - top) for j in rivals)
+        s.append(row[own] - top - np.log(total))
+        slopes.append([1.0 if j == own else -np.exp(row[j] - top) / total for j in range(len(row))])
+    return np.array(s), np.array(slopes)
+
+
+def slow_minus_logistic_loss(phi, y):
+    r"""−log(1 + e⁻ˢ) and its slope by the chain rule, with no e of anything above 0."""
+    s, by_phi = (y * phi[:, 0], y[:, None]) if phi.shape[1] == 1 else slow_soft_margin(phi, y)
+    small = np.exp(-np.abs(s))
+    sigma_of_minus_s = np.where(s > 0, small, 1) / (1 + small)
+    return np.minimum(s, 0) - np.log1p(small), sigma_of_minus_s[:, None] * by_phi
+
+
+@st.composite
+def outputs(draw, fewest=2, shifts=(0.0, 1000.0, -1000.0)):
+    r"""(rng, phi (n, K), y (n,)): outputs, small or large, and labels 0 … K − 1; −1 and +1 for one output."""
+    rng, count = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.integers(fewest, 4))
+    phi = 3 * rng.normal(size=(draw(st.integers(1, 4)), count)) + draw(st.sampled_from(shifts))
+    return rng, phi, rng.integers(0, count, len(phi)) if count > 1 else rng.choice([-1.0, 1.0], len(phi))
+
+
+def differentiated(function, slow, drawn):
+    r"""Both parts of `function`, s and slope, against finite differences of `slow`, along some way."""
+    rng, phi, y = drawn
+    way, by_s, by_slope = rng.normal(size=phi.shape), rng.normal(size=len(phi)), rng.normal(size=phi.shape)
+
+    def total(function, phi, y):
+        s, slopes = function(phi, y)
+        return anp.sum(s * by_s) + anp.sum(slopes * by_slope)
+
+    def derivative(phi, y):
+        return np.sum(grad(lambda phi: total(function, phi, y))(phi) * way)
+
+    derivative.__name__ = f"derivative_of_{function.__name__}"
+    expected = slope(lambda phi: total(slow, phi, y), phi, way, 1e-5)
+    agree(derivative, phi, y, expected=expected, rtol=1e-4, atol=1e-5)
+
+    def bits(phi, y):
+        return [part.dtype.itemsize * 8 for part in function(phi, y)]
+
+    bits.__name__ = f"bits_of_{function.__name__}"
+    y = y.astype(np.float32) if phi.shape[1] == 1 else y
+    agree(bits, phi.astype(np.float32), y, expected=[32, 32])
+
+
+@given(outputs(), st.sampled_from([0.0, 1000.0]))
+def test_soft_margin(drawn, ahead):
+    _, phi, y = drawn
+    phi[np.arange(len(y)), y] += ahead
+    agree(mlp.soft_margin, phi, y, expected=slow_soft_margin(phi, y))
+
+
+@given(outputs(shifts=(0.0,)))
+def test_soft_margin_can_be_differentiated(drawn):
+    differentiated(mlp.soft_margin, slow_soft_margin, drawn)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1000.0, -1000.0]))
+def test_minus_logistic_loss(seed, shift):
+    rng = np.random.default_rng(seed)
+    phi, y = 3 * rng.normal(size=(4, 1)) + shift, rng.choice([-1.0, 1.0], 4)
+    agree(mlp.minus_logistic_loss, phi, y, expected=slow_minus_logistic_loss(phi, y))
+
+
+@given(outputs())
+def test_minus_logistic_loss_of_several_outputs(drawn):
+    _, phi, y = drawn
+    agree(mlp.minus_logistic_loss, phi, y, expected=slow_minus_logistic_loss(phi, y))
+
+
+@given(outputs(fewest=1, shifts=(0.0,)))
+def test_minus_logistic_loss_can_be_differentiated(drawn):
+    differentiated(mlp.minus_logistic_loss, slow_minus_logistic_loss, drawn)
+
+
+@given(NUMBERS, st.integers(0, 2**32 - 1))
+def test_minus_square_loss(phi, seed):
+    rng = np.random.default_rng(seed)
+    phi, y = phi[:, None], rng.normal(size=len(phi))
+
+    def slow(phi, y):
+        pairs = list(zip(phi[:, 0], y, strict=True))
+        return np.array([-((f - t) ** 2) for f, t in pairs]), np.array([[2 * (t - f)] for f, t in pairs])
+
+    agree(mlp.minus_square_loss, phi, y, expected=slow(phi, y))
+    differentiated(mlp.minus_square_loss, slow, (rng, phi, y))
+
+
+@given(arrays(float, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=st.integers(-3, 3).map(float)))
+def test_signed(t):
+    for row in t:
+        assume(len(row) == 1 or np.sum(np.abs(row) == np.abs(row).max()) == 1)  # or two outputs would do
+    lam = [max(abs(v) for v in row) for row in t]
+    y = [[abs(v) for v in row].index(max(abs(v) for v in row)) for row in t]
+    if t.shape[1] == 1:
+        y = [1 if row[0] >= 0 else -1 for row in t]
+    agree(lbfgs.signed, t, expected=(np.array(lam), np.array(y)))
+
+    def bits_of_signed(t):
+        lam, y = lbfgs.signed(t)
+        return [part.dtype.itemsize * 8 for part in ((lam, y) if t.shape[1] == 1 else (lam,))]
+
+    agree(bits_of_signed, t.astype(np.float32), expected=[32] * (1 + (t.shape[1] == 1)))
+
+
+def slow_distinct_units(params, cosine):
+    weight, bias = params[0]
+    rows = weight if bias is None else np.column_stack([weight, bias])
+    norms = [np.sqrt(sum(v * v for v in row)) for row in rows]
+    new = []
+    for row, norm in zip(rows, norms, strict=True):
+        if norm > 1e-3 * max(norms):
+            unit = [v / norm for v in row]
+            cosines = [sum(a * b for a, b in zip(unit, other, strict=True)) for other in new]
+            assume(all(abs(c - cosine) > 1e-9 for c in cosines))
+            if not any(c > cosine for c in cosines):
+                new.append(unit)
+    return len(new)
+
+
+@given(networks(), st.sampled_from([0.0, 0.5, 0.9, 0.99]))
+def test_distinct_units(drawn, cosine):
+    _, params = drawn
+    agree(kkt.distinct_units, params, cosine, expected=slow_distinct_units(params, cosine))
+
+
+@given(networks(), st.booleans())
+def test_distinct_units_of_copies(drawn, opposite):
+    r"""Units of several sizes, their opposites, some of no weight, and a layer without a bias."""
+    rng, (first, *others) = drawn
+    sizes = rng.choice([-1.0, 1.0] if opposite else [1.0], 12) * rng.choice([0.0, 1e-5, 0.5, 1.0, 2.0], 12)
+    which = rng.integers(0, len(first.weight), 12)
+    weight, bias = sizes[:, None] * first.weight[which], sizes * first.bias[which]
+    for layer in (Layer(weight, bias), Layer(weight, None)):
+        params = (layer, *others)
+        assume(np.linalg.norm(weight, axis=1).max() > 0.1)
+        agree(kkt.distinct_units, params, 0.99, expected=slow_distinct_units(params, 0.99))

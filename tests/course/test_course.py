@@ -52,7 +52,7 @@ def grades(tmp_path_factory, folder):
 
 
 def test_the_reference_has_full_marks(grades):
-    assert grades["of"] == TOTAL == 100
+    assert grades["of"] == TOTAL == 125
     entry = grades["submissions"]["reference"]
     assert entry["points"] == TOTAL
     assert all(row["reason"] == "" for row in entry["tasks"].values())
@@ -100,7 +100,7 @@ def test_grades_are_written_whole(grades, tmp_path):
     assert rows[0] == ["submission", *TASKS, "points", "of", "remark"]
     assert [row[0] for row in rows[1:]] == list(grades["submissions"])
     assert next(row for row in rows if row[0] == "exit") == [
-        "exit", "0", *(str(task.points) for task in list(TASKS.values())[1:]), str(TOTAL - 2), "100", ""
+        "exit", "0", *(str(task.points) for task in list(TASKS.values())[1:]), str(TOTAL - 2), str(TOTAL), ""
     ]  # fmt: skip
     assert sorted(path.name for path in out.iterdir()) == ["grades.csv", "grades.json"]
 
@@ -260,7 +260,7 @@ def test_errors_name_what_is_wrong(checkout, folder, tmp_path):
         handout.home(tmp_path)
     with pytest.raises(ValueError, match=r"expected a folder that holds minirecon/, or a folder of such folders"):
         grading.grade(tmp_path / "checkout" / "docs", checkout)
-    with pytest.raises(ValueError, match="assignment 9: expected one of 1, 2, 3, 4"):
+    with pytest.raises(ValueError, match="assignment 9: expected one of 1, 2, 3, 4, 5"):
         grading.grade(checkout, checkout, assignment=9)
     with pytest.raises(ValueError, match=r"task 1\.1 is not solved there"):
         grading.grade(checkout, folder, assignment=1)
@@ -416,7 +416,7 @@ def test_links_of_the_assignments_resolve(folder):
 
 
 def test_the_assignments_list_their_tasks():
-    for page in sorted((ROOT / "docs" / "assignments").glob("[1-4]-*.md")):
+    for page in sorted((ROOT / "docs" / "assignments").glob("[1-5]-*.md")):
         rows = re.findall(r"\| (\d\.\d) \| `([\w.]+)` \| (\d+) \|", page.read_text(encoding="utf-8"))
         own = [task for task in TASKS.values() if task.id[0] == page.name[0]]
         assert rows == [(task.id, task.function, str(task.points)) for task in own]
