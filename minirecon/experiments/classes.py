@@ -36,9 +36,10 @@ def run(
 ):  # fmt: skip
     r"""Train a network with an output for each class and attack it once. From the scoring on, the training set is used.
 
-    Returns a dict: for each of `ROWS` the SSIM, NCC and partial NCC of all n images, best SSIM first, (4, n) each; of
-    the first row the labels of the images and of their candidates; the best images reconstructed and the training
-    images, uint8; cross-entropy of the training set, and share of the test images classified wrongly.
+    Returns a dict: for each of `ROWS` the SSIM, NCC and partial NCC of all n images, best SSIM first, (4, n) each; in
+    the order of the first row the labels of the images, and of their candidates in the first two rows, (2, n); the best
+    images reconstructed and the training images, uint8; cross-entropy of the training set, and share of the test
+    images classified wrongly.
     """
     net, data = trained(case, n, hidden, seed, classes, target_time=target_time, progress=progress)
     rec = attacked(net.params, m, seed=seed, progress=progress, iterations=iterations, lam_min=lam_min)
@@ -46,11 +47,11 @@ def run(
     every = {"attack": (score, data), "other": (metrics.score(rec, others), others)}
     every |= {row: (score.null[row], data) for row in ("unseen", "mean_image")}
     ranked = [_ranked(*every[row]) for row in ROWS]
-    best = np.argsort(-score.ssim)
+    best, null = np.argsort(-score.ssim), score.null["unseen"]
     return {
         "case": case, "n": n, "m": m, "iterations": iterations, "class_names": data.class_names,
         **{key: np.array(values, np.float32) for key, values in zip(KINDS, zip(*ranked, strict=True), strict=True)},
-        "labels": data.y[best], "candidate_labels": rec.y[score.nearest[best]],
+        "labels": data.y[best], "candidate_labels": [rec.y[score.nearest[best]], data.y_test[null.nearest[best]]],
         "images": pixels(score.images[best[:MOST_PAIRS]]), "truth": pixels((data.x + data.mean)[best[:MOST_PAIRS]]),
         "shape": data.image_shape, "unseen": min(m, len(data.x_test)), "tests": len(data.x_test),
         "cross_entropy": np.exp(net.history["log_loss"][-1]), "test_error": 1 - net.history["test_accuracy"][-1],
@@ -105,17 +106,16 @@ def numbers(data):
         told, best = metrics.summarise(ncc, ssim), partial[:BEST]
         result[row] = {key: told[key] for key in KEYS}
         result[row] |= {"mean": float(best.mean()), "0.7": int(np.sum(best > 0.7)), "0.8": int(np.sum(best > 0.8))}
-    same = data["labels"] == data["candidate_labels"]
+    ours, null = data["labels"] == data["candidate_labels"]
+    same = {"best": int(np.sum(ours[:BEST])), "attack": int(np.sum(ours)), "unseen": int(np.sum(null))}
     found = {}
     for number, name in enumerate(data["class_names"].tolist()):
         chosen = data["labels"] == number
         hits = {f"partial_{low}": int(np.sum(data["partial"][0, chosen] > low)) for low in (0.6, 0.7)}
         best = int(np.sum(chosen[:BEST]))
         found[name] = {**hits, "best": best, "ncc": float(np.median(data["ncc"][0, chosen].astype(float)))}
-    return {
-        **result, "classes": found, "same_class": [int(np.sum(same[:BEST])), int(np.sum(same))],
-        "cross_entropy": float(data["cross_entropy"]), "test_error": float(data["test_error"]),
-    }  # fmt: skip
+    told = {key: float(data[key]) for key in ("cross_entropy", "test_error")}
+    return {**result, "classes": found, "same_class": same, **told}
 
 
 def caption(data):

@@ -40,7 +40,8 @@ def test_classes_ranks_by_ssim_and_tells_partial_ncc():
     phi = mlp.forward(net.params, truth.x).phi.astype(float)
     entropy = np.log(np.exp(phi).sum(axis=1)) - phi[np.arange(20), truth.y]
     assert got["cross_entropy"] == pytest.approx(entropy.mean(), rel=1e-4)
-    assert got["same_class"][1] == np.sum(rec.y[score.nearest] == truth.y)
+    assert got["same_class"]["attack"] == np.sum(rec.y[score.nearest] == truth.y)
+    assert got["same_class"]["unseen"] == np.sum(truth.y_test[score.null["unseen"].nearest] == truth.y)
     assert got["classes"]["cat"]["ncc"] == pytest.approx(np.median(score.ncc[truth.y == 3]), rel=1e-5)
     assert sum(each["best"] for each in got["classes"].values()) == 20
 
@@ -50,12 +51,16 @@ def test_classes_counts_the_best_thirty_alone():
     partial = np.tile(np.linspace(1, 0, 101)[:40], (4, 1))  # 1, .99, … in the order of SSIM
     partial[:, 31] = 1.0
     data |= {key: partial.astype(np.float32) for key in ("ssim", "ncc")}
-    data |= {"partial": partial, "labels": np.arange(40) % 10, "candidate_labels": np.arange(40) % 5}
+    data |= {
+        "partial": partial,
+        "labels": np.arange(40) % 10,
+        "candidate_labels": [np.arange(40) % 5, np.arange(40) % 2],
+    }
     got = classes.numbers(data)
     assert (got["attack"]["0.8"], got["attack"]["0.7"]) == (20, 30)
     assert got["attack"]["mean"] == pytest.approx(np.linspace(1, 0.71, 30).mean())
     assert got["classes"]["airplane"] == {"partial_0.6": 4, "partial_0.7": 3, "best": 3, "ncc": pytest.approx(0.85)}
-    assert got["same_class"] == [15, 20]
+    assert got["same_class"] == {"attack": 20, "unseen": 8, "best": 15}
 
 
 def test_classes_draws_each_above_its_original():
