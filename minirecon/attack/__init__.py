@@ -137,10 +137,12 @@ def complete(optimizer, given, outputs=1, initial=None):
     special = (SEVERAL if outputs > 1 else {}) | (KNOWN if initial is not None else {})
     settings = {**SETTINGS[optimizer], **special, **given}
     for name, value in settings.items():
+        if value is None and SETTINGS[optimizer][name] is None:
+            continue
         is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
-        if value is not None and not (0 < value < np.inf or (is_weight and value == 0)):
+        if not isinstance(value, numbers.Real) or not (0 < value < np.inf or (is_weight and value == 0)):
             raise ValueError(f"{name} = {value}: expected a positive number")
-        if name in ("iterations", "span", "samples") and not isinstance(value, numbers.Integral | None):
+        if name in ("iterations", "span", "samples") and not isinstance(value, numbers.Integral):
             raise ValueError(f"{name} = {value}: expected a whole number")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")

@@ -211,6 +211,9 @@ def test_refuses_weights(weights, message):
         ({"m": 1}, "m = 1: expected a whole number of at least 2"),
         ({"m": 4.0}, r"m = 4\.0: expected a whole number"),
         ({"alpha": 0.0}, r"alpha = 0\.0: expected a positive number"),
+        ({"alpha": None}, "alpha = None: expected a positive number"),  # None is for what may be left open
+        ({"iterations": None}, "iterations = None: expected a positive number"),
+        ({"lam_max": "1"}, "lam_max = 1: expected a positive number"),
         ({"alpha": float("nan")}, "alpha = nan"),
         ({"start_scale": float("inf")}, "start_scale = inf"),
         ({"margin_weight": -1}, "margin_weight = -1"),
