@@ -10,7 +10,7 @@ from ..attack import SETTINGS
 from ..experiments.demo import DEMOS
 from ..io.archive import shown
 from ..io.weights import ENDINGS
-from . import figure, verbs
+from . import attack, figure, verbs
 
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
@@ -76,7 +76,7 @@ def _parser():
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
     sub = verb(
-        "attack", verbs.run_attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME"
+        "attack", attack.run_attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME"
     )
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")

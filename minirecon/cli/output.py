@@ -2,6 +2,7 @@ r"""What a verb of the command line leaves behind: a folder with `results.json` 
 
 import contextlib
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -15,28 +16,39 @@ from ..attack import candidates
 from ..attack.consensus import consensus, evaluate, save_consensus
 from ..attack.lbfgs import between
 from ..experiments.drawing import curves, images
-from ..io.files import write_text
+from ..io.files import take, write_text
 from . import tables
+from .folder import spare
 
 
 class Run:
     r"""The output folder of a verb, its clock, and the results.json it ends with.
 
     args : the verb's options, of which `verb`, `seed` and `out` are used; `default` : where `out` is None
+    parts, resume : as in `spare`
     Used in a `with`: an error takes the folders away again that it had made and that are still empty.
-    Raises ValueError if `out` is a file or can't be written.
+    Raises ValueError if `out` is a file, can't be written, is in use, or holds what is not replaced unasked.
     """
 
-    def __init__(self, args, default, config):
+    def __init__(self, args, default, config, parts=None, resume=False):
         self.out, self.start = Path(args.out or default), time.monotonic()
         self.results = {"command": args.verb, "config": config, "seed": args.seed}
         self.made = [folder for folder in (self.out, *self.out.parents) if not folder.exists()]
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.out).close()
+            self.lock = take(self.out)
+        except BlockingIOError:
+            raise ValueError(f"{self.out}: another minirecon is at work there; expected another --out") from None
         except OSError as error:
             self._clear()
             raise ValueError(f"--out {self.out}: can't write there ({error.strerror}); choose another folder") from None
+        try:
+            spare(self.out, args.verb, parts, resume)
+        except ValueError:
+            self._free()
+            raise
+        self.before = self._stamps()
         echo = ", ".join(f"{key} {value}" for key, value in {**config, "seed": args.seed}.items())
         print(textwrap.fill(f"minirecon {args.verb}: {echo}", 79, subsequent_indent="  "), flush=True)
 
@@ -46,6 +58,16 @@ class Run:
     def __exit__(self, error, *_):
         if error is not None:
             self._clear()
+        self._free()
+
+    def _free(self):
+        if self.lock is not None:
+            os.close(self.lock)
+
+    def _stamps(self):
+        r"""By which files that were written since can be told from those that were there: by name, time and number."""
+        status = {path.name: path.stat() for path in self.out.iterdir() if path.is_file()}
+        return {(name, each.st_mtime_ns, each.st_ino) for name, each in status.items()}
 
     def _clear(self):
         with contextlib.suppress(OSError):
@@ -57,9 +79,12 @@ class Run:
         if figure is not None:
             images.save(figure, self.out / f"{name}.png")
 
-    def write_candidates(self, params, rec, class_names=None, initial=None, share=None):
-        r"""Write and draw the candidates of an attack and its losses; print the KKT residual, or that of θ − θ₀."""
-        candidates.save_candidates(rec, self.out / "candidates.npz")
+    def write_candidates(self, params, rec, class_names=None, initial=None, share=None, **more):
+        r"""Write and draw the candidates of an attack and its losses; print the KKT residual, or that of θ − θ₀.
+
+        `more` arrays are written beside them.
+        """
+        candidates.save_candidates(rec, self.out / "candidates.npz", **more)
         self.draw("candidates", images.candidates(rec.x, rec.y, rec.lam, class_names))
         self.draw("losses", curves.loss_history(rec.history))
         done = len(next(iter(rec.history.values()), []))
@@ -134,7 +159,7 @@ class Run:
         write_text(self.out / f"{name}.json", json.dumps(self.results, indent=1, allow_nan=False) + "\n")
         for path in spent:
             path.unlink(missing_ok=True)
-        files = ", ".join(sorted(path.name for path in self.out.iterdir() if path.is_file()))
+        files = ", ".join(sorted(name for name, *_ in self._stamps() - self.before))
         print(f"\nTook {self.results['seconds']:.0f} s. Wrote to {self.out}:")
         print(textwrap.fill(files, 79, initial_indent="  ", subsequent_indent="  "))
 
@@ -152,3 +177,11 @@ def _peak_mb():
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def where_possible(write, *args):
+    r"""Write what several runs agree on, or say why not: points, one run, or too many candidates."""
+    try:
+        write(*args)
+    except (ValueError, MemoryError) as reason:
+        print(textwrap.fill(f"No consensus: {reason}.", 79))

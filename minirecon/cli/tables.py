@@ -23,7 +23,7 @@ POINT_ROW = "{distance[candidates_within_0.15]} of {distance[candidates]}, {dist
 def columns(widths, rows):
     r"""Rows of texts in columns of these widths: the first flush left, the others flush right."""
     form = f"{{:{widths[0]}}}" + "".join(f"{{:>{width}}}" for width in widths[1:])
-    return "\n".join(form.format(*row) for row in rows)
+    return "\n".join(form.format(*row).rstrip() for row in rows)
 
 
 def scores(rows, null, n):
@@ -91,6 +91,7 @@ def kkt(report, alone=None):
 
 def _by_layer(start, parts):
     r"""Rows of a start and three layers, and of nothing and three more layers."""
+    parts = parts + [""] * (-len(parts) % 3)
     rows = [parts[at : at + 3] for at in range(0, len(parts), 3)]
     return [[*start, *rows[0]], *(["", "", "", *row] for row in rows[1:])]
 

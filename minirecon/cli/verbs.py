@@ -4,16 +4,16 @@ import textwrap
 from pathlib import Path
 
 from .. import attack, kkt, metrics, mlp
-from ..attack import candidates, restarts
+from ..attack import candidates
 from ..experiments.demo import DEMOS, demo
 from ..experiments.drawing import curves
 from ..io import datasets, weights
 from ..io.archive import shown
 from ..training import train
 from . import tables
-from .output import Run
+from .folder import named
+from .output import Run, where_possible
 
-GOES_ON = "The same command with --resume goes on."
 DEMO_TEXT = (
     "A network {trained}. The attack is given its weights{also} and nothing else. Gradient descent drives weights "
     "towards a weighted sum of gradients at the training samples, {equation}. Solve that for the samples x and the "
@@ -74,49 +74,6 @@ def run_train(args):
         run.finish(n=args.n, training=last, interrupted=trained.interrupted)
 
 
-def run_attack(args):
-    r"""Reconstruct candidates from a weight file."""
-    params = weights.load(args.weights)
-    if not mlp.square_norm(mlp.cast(params, float)):
-        raise ValueError(f"{args.weights}: ‖θ‖² is 0; expected the weights of a network that was trained")
-    given = dict(args.set or [])
-    if args.iterations is not None:
-        given["iterations"] = args.iterations
-    config = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}
-    if args.initial:
-        config["initial"] = attack.start_of(weights.load(args.initial), params)
-    config |= attack.complete(args.optimizer, given, len(params[-1].weight), config.get("initial"))
-    several = args.runs != 1 or args.jobs is not None or args.scheduler is not None
-    found = {"weights": args.weights, **({"runs": args.runs} if several else {}), **config}
-    found |= {"initial": args.initial} if args.initial else {}
-    with Run(args, f"minirecon-out/attack-{Path(args.weights).stem}", found) as run:
-        state = run.out / "state.npz"
-        saved = sorted(run.out.glob("run-*.npz" if several else state.name))
-        # an attack, whose hours are worth something, is neither overwritten nor begun anew unasked
-        if saved and not args.resume:
-            raise ValueError(f"{run.out}: holds an attack ({saved[0].name}); expected --resume, or another --out")
-        if args.resume and not saved:
-            print("Nothing to go on from there yet: starting anew.")
-        if several:
-            where = {"runs": args.runs, "jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
-            rec = restarts.restarts(params, seed=args.seed, progress=True, **where, **config)
-        else:
-            rec = attack.reconstruct(params, seed=args.seed, progress=True, checkpoint=state, **config)
-        run.write_candidates(params, rec, initial=config.get("initial"), share=config.get("between"))
-        if several:
-            _where_possible(run.write_consensus, rec)
-        if rec.interrupted:
-            print(GOES_ON if several or state.exists() else "Too early to go on from: nothing is saved yet.")
-        run.finish(spent=() if rec.interrupted else (state,))
-
-
-def _where_possible(write, *args):
-    try:
-        write(*args)
-    except (ValueError, MemoryError) as reason:  # points, one run, or too many candidates
-        print(textwrap.fill(f"No consensus: {reason}.", 79))
-
-
 def run_score(args):
     r"""Score the candidates in a folder against a training set."""
     rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
@@ -126,7 +83,7 @@ def run_score(args):
     with Run(args, Path(args.dir) / "score", config) as run:
         run.write_score(score, data, len(rec.x))
         if rec.run is not None and rec.start is not None:
-            _where_possible(run.write_agreement, rec, data)
+            where_possible(run.write_agreement, rec, data)
         run.finish(m=len(rec.x))
 
 
@@ -135,7 +92,7 @@ def run_kkt(args):
     params = weights.load(args.weights)
     data = datasets.load_dataset(args.against, args.n, args.classes)
     config = {"weights": args.weights, "against": args.against, "n": args.n, "classes": args.classes}
-    with Run(args, f"minirecon-out/kkt-{Path(args.weights).stem}", config) as run:
+    with Run(args, f"minirecon-out/kkt-{named(args.weights)}", config) as run:
         report = kkt.kkt_report(params, data)
         alone = kkt.kkt_report(params, data, mlp.margin_of_classes) if len(params[-1].weight) > 1 else None
         run.draw("kkt", curves.kkt(report, data.name))

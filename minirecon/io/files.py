@@ -4,6 +4,8 @@ import contextlib
 import errno
 import io
 import math
+import os
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -14,6 +16,7 @@ from numpy.lib.format import MAGIC_PREFIX, read_array_header_1_0, read_array_hea
 from ..mlp import CheckpointError
 from .archive import Tensors, content, entries, reading, shown
 
+TEMPORARY = re.compile(r"\..+-[0-9a-f]{8}\.(json|md|npz|png|pth)")  # where `atomic` writes results first
 MOST_HEADER = 2**14  # bytes; NumPy evaluates no header that is longer than 10 000
 
 
@@ -34,6 +37,32 @@ def atomic(path):
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def take(folder):
+    r"""Take a folder for this process alone: a descriptor, to be closed at the end; None on Windows.
+
+    The system gives the folder back when the process ends, however it does. Where a file system knows no such locks,
+    nothing is locked. What a process that was killed left half-written is removed.
+
+    Raises BlockingIOError if another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        return descriptor
+    for path in folder.iterdir():
+        if TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    return descriptor
 
 
 def write_npz(path, arrays):

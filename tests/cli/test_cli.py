@@ -69,7 +69,7 @@ def test_train_attack_score(anywhere, capsys):
     assert "\rattack" in err
     assert "<" in err  # elapsed < remaining
     assert "layer 1" in err
-    folder = anywhere / "minirecon-out" / "attack-weights"
+    folder = anywhere / "minirecon-out" / "attack-train-mnist"
     assert {path.name for path in folder.iterdir()} == {
         "results.json",
         "candidates.npz",
@@ -254,6 +254,8 @@ def test_attack_resume(weights, anywhere, capsys, interrupt, monkeypatch):
     assert err.splitlines()[-1].endswith("out: holds an attack (state.npz); expected --resume, or another --out")
     assert state.read_bytes() == kept
     state.unlink()
+    for name in ("results.json", "candidates.npz"):
+        (anywhere / "out" / name).unlink()
     calls = interrupt(-1)
     status, out, _ = run(capsys, *args, "--out", "out", "--resume")
     assert "Nothing to go on from there yet: starting anew." in out
@@ -297,7 +299,7 @@ def test_many_runs(weights, anywhere, capsys, interrupt):
     calls = interrupt(-1)
     status, _, err = run(capsys, *args, "--out", "out", "--resume")
     assert status == 0
-    assert len(calls) < 5  # those of the residual: no attack was left to do
+    assert not calls
     np.testing.assert_array_equal(load_candidates(folder / "candidates.npz").x, pooled.x)
     status, _, err = run(capsys, *args, "--out", "out", "--resume", "--seed", 1)
     assert status == 2
@@ -360,7 +362,7 @@ def test_runs_on_points_have_no_consensus(anywhere, capsys):
         (["demo", "--out", "notes.txt"], "--out notes.txt: can't write there"),
         (["kkt", "net.npz", "--against", "cifar10"], "samples of shape (20, 3072); expected (n, 784)"),
         (["kkt", "ten.npz", "--against", "mnist"], "labels from -1 to 1; expected 0 to 9 for 10 outputs"),
-        (["train", "mnist", "--classes", "3"], "classes = 3: expected 2 or 10 for mnist"),
+        (["train", "mnist", "--n", "21", "--classes", "3"], "classes = 3: expected 2 or 10 for mnist"),
         (["train", "mnist", "--classes", "10", "--n", "25"], "n = 25: expected a multiple of 10 of training samples"),
         (["train", "mnist", "--classes", "10", "--loss", "mse"], "loss = 'mse': expected 'softmax' for 10 classes"),
         (["train", "mnist", "--decay", "-1"], "decay = -1.0: expected a number of at least 0"),
