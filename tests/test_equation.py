@@ -11,6 +11,7 @@ import pytest
 from autograd import grad
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from strategies import flatten, nearest_kink, unflatten
 
 from minirecon import Layer, kkt, losses, mlp
@@ -144,6 +145,42 @@ def test_with_weight_decay_the_residual_is_the_gradient_of_training(name, data, 
     residual = losses.parameter_loss(params, x, np.full(n, 1 / decay), y, None, SCALARS[name][1])
     scale = 1e-9 * (decay**2 * theta @ theta + 1)
     assert decay**2 * residual == pytest.approx(of_training @ of_training, rel=1e-8, abs=scale)
+
+
+def smooth(params, x):
+    r"""The forward pass with softplus for ReLU, which has no kinks: a `mlp.Pass`, its gates softplus's derivative."""
+    a, inputs, z, gates = x, [], [], []
+    for weight, bias in params:
+        inputs.append(a)
+        z.append(anp.dot(a, weight.T) + (0 if bias is None else bias))
+        gates.append(1 / (1 + anp.exp(-z[-1])))
+        a = anp.logaddexp(0, z[-1])
+    return mlp.Pass(z[-1], inputs, z, gates[:-1])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_identity_at_a_stationary_point(name):
+    r"""Trained with decay until the gradient is zero, smooth units, float64: θ = Σ ∇s(xᵢ)/(n decay), one number c."""
+    outputs, scalar, formula = SCALARS[name]
+    rng, decay, n = np.random.default_rng(3), 1e-2, 6
+    shapes = [(5, 3), (4, 5), (outputs, 4)]
+    start = tuple(Layer(rng.normal(size=shape), rng.normal(size=shape[0])) for shape in shapes)
+    x, y = rng.normal(size=(n, 3)), labels(rng, name, n)
+
+    def whole(theta):
+        values = smooth(unflatten(theta, start), x).phi
+        return -sum(formula(values[i], y[i]) for i in range(n)) / n + 0.5 * decay * anp.sum(theta**2)
+
+    options = {"maxiter": 20_000, "gtol": 1e-12, "maxls": 100, "ftol": 0, "maxcor": 60, "maxfun": 10**6}
+    theta = minimize(whole, flatten(start), jac=grad(whole), method="L-BFGS-B", options=options).x
+    assert np.linalg.norm(theta) > 0.5
+    params = unflatten(theta, start)
+    net = smooth(params, x)
+    explained = mlp.weighted_gradient(params, net, scalar(net.phi, y)[1] / (n * decay))
+    residual = mlp.square_norm(mlp.subtract(params, explained)) / mlp.square_norm(params)
+    assert residual < 1e-10
+    other = mlp.weighted_gradient(params, net, scalar(net.phi, y)[1] / (n * 1.1 * decay))
+    assert mlp.square_norm(mlp.subtract(params, other)) / mlp.square_norm(params) > 1e-3
 
 
 @pytest.mark.parametrize("name", LOSSES)
