@@ -18,9 +18,11 @@ PANELS = {"NCC > 0.8": "images with NCC > 0.8", "NCC > 0.9": "images with NCC > 
 
 def run(
     seed, progress, case="mnist", n=50, hidden=(1000, 1000), times=(1.0, 10.0, 100.0, 1e3, 1e4), nets=3, m=100,
-    iterations=400,
+    iterations=400, alpha=150.0,
 ):  # fmt: skip
     r"""Train `nets` networks with a checkpoint at each flow time; attack the last alone, and with each before known.
+
+    All attacks have one sharpness `alpha`. For two checkpoints it is not the default, which is for usual starts.
 
     Returns a dict: `ncc` and `unseen` (nets, ways, n), of every training image and of as many unseen ones with the
     nearest candidate. The ways: the last alone; with θ₀ known; with the checkpoint at each but the last of `times`.
@@ -35,14 +37,15 @@ def run(
             known.append(trial.initial)
             params, time = trial.params, target
         for initial in (None, *known):
-            rec = attacked(params, m, seed=seed + net, initial=initial, progress=progress, iterations=iterations)
+            options = {"initial": initial, "iterations": iterations, "alpha": alpha, "progress": progress}
+            rec = attacked(params, m, seed=seed + net, **options)
             left = params if initial is None else mlp.subtract(params, initial)
             change = (mlp.square_norm(left) / mlp.square_norm(params)) ** 0.5
             rows.append((metrics.score(rec, data).ncc, metrics.score(rec, unseen(data)).ncc, change))
     shape = nets, 1 + len(times)
     ncc, other, change = (np.array(each, np.float32).reshape(*shape, -1) for each in zip(*rows, strict=True))
     return {
-        "case": case, "n": n, "m": m, "iterations": iterations, "times": times,
+        "case": case, "n": n, "m": m, "iterations": iterations, "alpha": alpha, "times": times,
         "ncc": ncc, "unseen": other, "change": change[..., 0],
     }  # fmt: skip
 
@@ -60,7 +63,7 @@ def names(data):
 def draw(data):
     r"""Images found, and median NCC, against the flow time of the earlier checkpoint: mean and range over the nets."""
     nets, n = data["ncc"].shape[0], int(data["n"])
-    title = f"Two checkpoints leak more than one? {data['case']}, n = {n}; points: mean of {nets} nets, bars: range"
+    title = f"Do two checkpoints leak more than one? {data['case']}, n = {n}; points: mean of {nets} nets, bars: range"
     figure, every = panels(len(PANELS), title)
     x = np.arange(data["ncc"].shape[1] - 1)
     both = [measures(data[key]) for key in ("ncc", "unseen")]

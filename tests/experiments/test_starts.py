@@ -141,7 +141,7 @@ def test_checkpoints_are_of_one_training_and_each_is_known_in_turn():
     assert data["ncc"].shape == data["unseen"].shape == (2, 4, 4)
     size = mlp.square_norm(params)
     for way, start in enumerate([None, *starts]):
-        rec = attack.reconstruct(params, 8, seed=SEED + 1, initial=start, iterations=5)
+        rec = attack.reconstruct(params, 8, seed=SEED + 1, initial=start, iterations=5, alpha=150.0)
         np.testing.assert_allclose(data["ncc"][1, way], nearest(rec.x, truth.x), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(data["unseen"][1, way], nearest(rec.x, truth.x_test[:4]), rtol=1e-4, atol=1e-5)
         change = 1 if start is None else (mlp.square_norm(mlp.subtract(params, start)) / size) ** 0.5
@@ -178,11 +178,12 @@ def test_one_local_step_adds_the_gradient_at_the_start():
     assert data["loss_4"][1] == pytest.approx(np.logaddexp(0, -q).mean())
     wrong = mlp.initialise(np.random.default_rng(SEED + 1), 784, (20, 20), **options)
     right, other = (
-        attack.reconstruct(params, 8, seed=SEED, initial=initial, dtype="float64", iterations=5)
+        attack.reconstruct(params, 8, seed=SEED, initial=initial, iterations=5, alpha=100.0)
         for initial in (start, wrong)
     )
     expected = nearest(right.x, truth.x), nearest(right.x, truth.x_test[:4]), nearest(other.x, truth.x)
-    np.testing.assert_allclose(data["ncc_4"][1], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(data["ncc_4"][1], expected, rtol=1e-4, atol=1e-5)
+    assert data["left_4"][1] == pytest.approx(right.history["layer 1"][-1], rel=1e-5)
     got = federated.numbers(data)["4"]["3"]
     assert got["attack"]["ncc"] == pytest.approx(np.median(expected[0]), rel=1e-5)
     assert got["unseen"]["over_0.8"] == np.sum(expected[1] > 0.8)
