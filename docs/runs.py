@@ -1,4 +1,4 @@
-r"""The runs behind the chapters' numbers: `python docs/runs.py [NAME …]` writes docs/runs/NAME.json; all in 4 minutes.
+r"""The runs behind the chapters' numbers: `python docs/runs.py [NAME …]` writes docs/runs/NAME.json; all in 8 minutes.
 
 Figures have runs of their own (`minirecon figure`). The numbers are from one BLAS thread: set
 OPENBLAS_NUM_THREADS=1.
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import minirecon as mr
-from minirecon import cli, metrics, mlp
+from minirecon import cli, kkt, metrics, mlp
 from minirecon.io import datasets
 
 ATTACK = {"span": 20, "iterations": 300}  # as in the demo of MNIST, without the refinement
@@ -111,10 +111,49 @@ def defences():
     return result
 
 
+def rivals():
+    r"""The best λ with all rivals and with the largest alone, ten classes of CIFAR-10 (chapter 10)."""
+    data = mr.load_dataset("cifar10", n=500, classes=10)
+    run, result = mr.train(data, seed=0, target_time=5e5), {}
+    for name, scalar in (("all", mlp.soft_margin), ("largest", mlp.margin_of_classes)):
+        residual = mr.kkt_report(run.params, data, scalar).residual
+        result |= {"zero": residual["zero"]["per_layer"], name: residual["best"]["per_layer"]}
+    return result | {"log_loss": float(run.history["log_loss"][-1])}
+
+
+def known():
+    r"""A usual start that is known: what gradients on the way explain, and what an attack finds (chapter 10)."""
+    start, result = {"first_scale": 784**-0.5}, {}
+    data = mr.load_dataset("mnist", n=50)
+    goal = {"loss": "mse", "target_time": None, "target_log_loss": -15, "dtype": float}
+    run = mr.train(data, hidden=(512, 512), seed=0, **start, **goal)
+    change = mlp.subtract(run.params, run.initial)
+    for share in (0, 0.25, 0.35, 0.5, 0.75, 1):
+        at = mlp.each(lambda p, q: p + share * (q - p), run.initial, run.params)  # noqa: B023
+        h = [_inner(change, mlp.weighted_gradient(at, mlp.forward(at, x[None]), np.ones((1, 1)))) for x in data.x]
+        c = np.linalg.solve(kkt.tangent_kernel(at, data.x), h)  # of any sign
+        rest = mlp.subtract(change, mlp.weighted_gradient(at, mlp.forward(at, data.x), c[:, None]))
+        squares = [[mlp.square_norm([layer]) for layer in layers] for layers in (rest, change)]
+        result[f"{share:.2f}"] = np.divide(*squares).tolist()
+    data = mr.load_dataset("mnist", n=20)
+    run = mr.train(data, hidden=(300, 300), seed=0, **start)
+    for name, initial in (("attack", run.initial), ("unknown", None)):
+        score = mr.score(mr.reconstruct(run.params, initial=initial), data)
+        null = {key: metrics.summary(each) for key, each in score.null.items()}
+        result[name] = metrics.summary(score) | {"null": null}
+    return result
+
+
+def _inner(layers, others):
+    pairs = [pair for two in zip(layers, others, strict=True) for pair in zip(*two, strict=True)]
+    return sum(float(np.vdot(*pair)) for pair in pairs if pair[0] is not None)
+
+
 RUNS = {
     "demo-mnist": lambda: demo("mnist"), "demo-cifar10": lambda: demo("cifar10"),
     "demo-colours": lambda: demo("colours"), "demo-circle": lambda: demo("circle"),
     "flow": flow, "kkt": kkt_reports, "optimisers": optimisers, "defences": defences,
+    "rivals": rivals, "known": known,
 }  # fmt: skip
 
 
