@@ -102,7 +102,7 @@ def caption(data):
     r"""What the figure shows."""
     got, tables, said = numbers(data), [], []
     for n, rows in got.items():
-        head = [f"n = {n}: steps", "loss", "change", "left", "NCC > 0.8", "> 0.9", "median", "unseen", "wrong θ₀"]
+        head = [f"n = {n}: k", "loss", "change", "left", "NCC > 0.8", "> 0.9", "median", "unseen", "wrong θ₀"]
         lines = []
         for count, row in rows.items():
             ours, null, wrong = (row[name] for name in ROWS)
@@ -111,5 +111,5 @@ def caption(data):
             lines.append([count, row["loss"], *told, ours["over_0.8"], ours["over_0.9"], ours["ncc"], *both])
         tables.append(captions.table(head, lines))
         (first, start), *_, (last, end) = ((count, row["attack"]["over_0.9"]) for count, row in rows.items())
-        said.append(f"with n = {n} {start} of them after {first} and {end} after {last}")
+        said.append(f"{start} of {n} images at k = {first} and {end} at k = {last}")
     return captions.text("federated", data=data, tables="\n\n".join(tables), said="; ".join(said))
