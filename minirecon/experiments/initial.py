@@ -3,12 +3,17 @@ r"""Known initial weights, θ − θ₀ = Σ cᵢ∇Φ(xᵢ), after Loo et al. 2
 The matching of candidates with training images uses these: an evaluation, not a part of the attack.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from .. import metrics, mlp
-from . import attacked, pixels, trained
+from ..io.datasets import load_dataset
+from ..mlp import Layer
+from ..training import train
+from . import attacked, pixels, whole
 from .drawing import BLACK, MARKED, captions
-from .drawing.images import blank, image_rows
+from .drawing.images import blank, cells, show
 from .fig3 import unseen
 
 QUICK = {"n": 50, "hidden": (512, 512), "m": 100, "iterations": 300}
@@ -24,10 +29,7 @@ PUBLISHED_N = 200
 HIT = 2.0  # L2 distance in pixels of [0, 1] up to which an image counts as found; behind it the published curve jumps
 
 
-def run(
-    seed, progress, case="mnist", n=200, hidden=(2048, 2048), first_scale=784**-0.5, square_loss=2e-8, m=400,
-    iterations=800,
-):  # fmt: skip
+def run(seed, progress, case="mnist", n=200, hidden=(2048, 2048), square_loss=2e-8, m=400, iterations=600):
     r"""Train from a usual start with the square loss, and attack with that start known; and with another one.
 
     From the matching on, the training set is used.
@@ -35,16 +37,13 @@ def run(
     Returns a dict: `distance` (3, n), L2, of the images of each of `ROWS` from their candidates, sorted; `ncc` (3, n),
     of the same pairs; the best images reconstructed and the training images, uint8; and what the training reached.
     """
-    options = {"first_scale": first_scale, "hidden_biases": True, "progress": progress}
+    data = less_one_number(load_dataset(case, n))
+    start, wrong = (usual_start(np.random.default_rng(each), data.x.shape[1], hidden) for each in (seed, seed + 1))
     goal = {"loss": "mse", "target_time": None, "target_log_loss": float(np.log(square_loss))}
-    net, data = trained(case, n, hidden, seed, **options, **goal)
-    other = np.random.default_rng(seed + 1)
-    wrong = mlp.initialise(other, data.x.shape[1], hidden, first_scale=first_scale, hidden_biases=True)
+    net = whole(train(data, params=start, progress=progress, **goal))
     found = {}
-    for name, initial in (("attack", net.initial), ("wrong", wrong)):
-        rec = attacked(
-            net.params, m, seed=seed, initial=initial, iterations=iterations, progress=progress and f"{name} θ₀"
-        )
+    for name, initial in (("attack", start), ("wrong", wrong)):
+        rec = attacked(net.params, m, seed=seed, initial=initial, progress=progress, iterations=iterations)
         found[name] = rec, data
     found["unseen"] = found["attack"][0], unseen(data)
     pairs = {row: matched(rec.x, truth.x) for row, (rec, truth) in found.items()}
@@ -65,6 +64,21 @@ def run(
     }  # fmt: skip
 
 
+def usual_start(rng, d, hidden):
+    r"""Initial weights N(0, 1/fan_in), and biases 0 in all layers but the last: params. Source: LeCun et al. 1998."""
+    layers = []
+    for fan_in, fan_out in pairwise([d, *hidden, 1]):
+        weight = rng.standard_normal((fan_out, fan_in)) / fan_in**0.5
+        layers.append(Layer(weight, np.zeros(fan_out) if len(layers) < len(hidden) else None))
+    return mlp.cast(tuple(layers), np.float32)
+
+
+def less_one_number(data):
+    r"""A Dataset whose images are less the mean of all pixels, one number, in place of the mean image; as published."""
+    mean = np.full_like(data.mean, data.mean.mean())
+    return data._replace(x=data.x + data.mean - mean, x_test=data.x_test + data.mean - mean, mean=mean)
+
+
 def matched(x, truth):
     r"""Candidates x (m, d) and images (n, d) in pairs, one to one, so that the sum of their L2 distances is smallest.
 
@@ -83,12 +97,16 @@ def matched(x, truth):
 def draw(data):
     r"""The images with the smallest distance, reconstructed and true; below, all distances, sorted."""
     n = int(data["n"])
-    figure = blank(10, 7.2, f"Known initial weights: {data['case']}, {n} training images, square loss")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.7])
-    images = np.array([data["images"], data["truth"]]) / 255
-    titles = [[f"L2 {distance:.2f}" for distance in data["distance"][0, : images.shape[1]]], [""] * images.shape[1]]
-    above.suptitle(f"the {images.shape[1]} nearest of {n} training images", fontsize=11)
-    image_rows(above, ["reconstructed", "training image"], images, data["shape"], titles)
+    figure = blank(10, 6.6, f"Known initial weights: {data['case']}, {n} training images, square loss")
+    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.9])
+    shown = len(data["images"])
+    above.suptitle(f"the {shown} nearest of {n} training images", fontsize=11)
+    grid = cells(above, 2, shown)
+    for place, distance in enumerate(data["distance"][0, :shown]):
+        show(grid[0, place], data["images"][place] / 255, data["shape"], f"L2 {distance:.2f}", fontsize=9)
+        show(grid[1, place], data["truth"][place] / 255, data["shape"])
+    for axes, label in zip(grid[:, 0], ("reconstructed", "training image"), strict=True):
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     axes = below.subplots()
     rank = np.arange(1, n + 1)
     for (row, label), distance, line in zip(ROWS.items(), data["distance"], MARKED, strict=False):

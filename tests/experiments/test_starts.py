@@ -97,15 +97,28 @@ def test_matching_has_the_smallest_sum_of_distances(m, n, seed):
     assert distance.sum() == pytest.approx(min(sums))
 
 
+def test_initial_starts_as_published():
+    params = initial.usual_start(np.random.default_rng(0), 784, (400, 300))
+    assert [layer.weight.shape for layer in params] == [(400, 784), (300, 400), (1, 300)]
+    for layer, fan_in in zip(params[:2], (784, 400), strict=True):
+        assert layer.weight.std() == pytest.approx(fan_in**-0.5, rel=0.01)
+        np.testing.assert_array_equal(layer.bias, 0)
+    assert params[2].bias is None
+    data, plain = (load_dataset("mnist", 4) for _ in range(2))
+    data = initial.less_one_number(data)
+    assert data.x.mean() == pytest.approx(0)
+    assert np.ptp(data.mean) == 0
+    for key in ("x", "x_test"):
+        np.testing.assert_allclose(getattr(data, key) + data.mean, getattr(plain, key) + plain.mean)
+
+
 def test_initial_attacks_with_the_true_start_and_with_a_wrong_one():
-    data, truth = saved("initial"), load_dataset("mnist", 4)
-    options = {"first_scale": 1 / 28, "hidden_biases": True}
-    goal = {"loss": "mse", "target_time": None, "target_log_loss": np.log(0.1)}
-    net = train(truth, (20, 20), SEED, **options, **goal)
-    assert data["square_loss"] == pytest.approx(
-        np.mean((mlp.forward(net.params, truth.x).phi[:, 0] - truth.y) ** 2), rel=1e-4
-    )
-    rec = attack.reconstruct(net.params, 8, seed=SEED, initial=net.initial, iterations=5)
+    data, truth = saved("initial"), initial.less_one_number(load_dataset("mnist", 4))
+    start, wrong = (initial.usual_start(np.random.default_rng(seed), 784, (20, 20)) for seed in (SEED, SEED + 1))
+    net = train(truth, params=start, loss="mse", target_time=None, target_log_loss=np.log(0.1))
+    square = np.mean((mlp.forward(net.params, truth.x).phi[:, 0] - truth.y) ** 2)
+    assert data["square_loss"] == pytest.approx(square, rel=1e-4)
+    rec = attack.reconstruct(net.params, 8, seed=SEED, initial=start, iterations=5)
     candidate, image, distance = initial.matched(rec.x, truth.x)
     np.testing.assert_allclose(data["distance"][0], distance, rtol=1e-5)
     ncc = [np.corrcoef(rec.x[c], truth.x[i])[0, 1] for c, i in zip(candidate, image, strict=True)]
@@ -114,7 +127,6 @@ def test_initial_attacks_with_the_true_start_and_with_a_wrong_one():
     assert np.abs(data["images"].astype(float) - shown).max() <= 1
     np.testing.assert_allclose(data["truth"], np.round(255 * (truth.x + truth.mean)[image]))
     np.testing.assert_allclose(data["distance"][1], initial.matched(rec.x, truth.x_test[:4])[2], rtol=1e-5)
-    wrong = mlp.initialise(np.random.default_rng(SEED + 1), 784, (20, 20), **options)
     rec = attack.reconstruct(net.params, 8, seed=SEED, initial=wrong, iterations=5)
     np.testing.assert_allclose(data["distance"][2], initial.matched(rec.x, truth.x)[2], rtol=1e-5)
 
