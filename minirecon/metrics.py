@@ -34,8 +34,8 @@ class Score(NamedTuple):
     r"""The nearest candidate of every training image, and how near it is.
 
     nearest : (n,) int, which candidate
-    images : (n, d), that candidate with the training mean added, stretched to [0, 1]
-    ncc : (n,), normalised cross-correlation of the two, both less the training mean
+    images : (n, d), that candidate as pixels (with the training mean added), stretched to [0, 1]
+    ncc : (n,), normalised cross-correlation of the two as inputs of the network (less the training mean)
     ssim : (n,), structural similarity of the two images
     null : dict of the Scores of candidates that know nothing; None in those
     """
@@ -50,7 +50,7 @@ class Score(NamedTuple):
 class PointScore(NamedTuple):
     r"""For samples that are points or single colours, where NCC and SSIM mean nothing.
 
-    images : (m, d), the candidates with the training mean added; colours stretched to [0, 1]
+    images : (m, d), the candidates as pixels (with the training mean added); colours stretched to [0, 1]
     distance : (m,), from each candidate to the nearest training sample of its label, the largest
         difference in any coordinate or channel
     nearest : (m,) int, which training sample
@@ -187,13 +187,13 @@ def score(rec, data):
 
     Parameters
     ----------
-    rec : Reconstruction, or anything with x (m, d), y (m,) and start (m, d) or None, less the mean
+    rec : Reconstruction, or anything with x (m, d), y (m,) and start (m, d) or None, in the inputs of the data
     data : Dataset, the true training set
 
     Returns
     -------
     Score, or PointScore for data without 2-D images, with `null`, the same for
-        mean_image : the mean training image as the only candidate (NCC 0: it has no contrast of its own)
+        mean_image : the mean training image as the only candidate (NCC 0 if inputs are centred: it is 0 there)
         start : the attack's random start, if it is known
         unseen : as many images the network was not trained on as there are candidates
 
@@ -205,8 +205,8 @@ def score(rec, data):
     """
     if rec.x.ndim != 2 or rec.x.shape[1] != data.x.shape[1]:
         raise ValueError(f"candidates of shape {rec.x.shape}; expected (m, {data.x.shape[1]}), as in {data.name}")
-    m, d = rec.x.shape
-    nulls = {"mean_image": (np.zeros((1, d)), np.ones(1))}
+    m, mean = len(rec.x), data.x.mean(axis=0)
+    nulls = {"mean_image": (mean[None], np.ones(1))}
     if rec.start is not None:
         nulls["start"] = rec.start, rec.y
     if len(data.x_test):
@@ -214,7 +214,7 @@ def score(rec, data):
     is_image = data.image_shape is not None and min(data.image_shape[1:]) > 1
     if not is_image:
         # the mean of all samples is offered under both labels
-        nulls["mean_image"] = np.zeros((2, d)), np.array([-1.0, 1.0])
+        nulls["mean_image"] = np.stack([mean, mean]), np.array([-1.0, 1.0])
         null = {name: _score_points(x, y, data) for name, (x, y) in nulls.items()}
         return _score_points(rec.x, rec.y, data)._replace(null=null)
     null = {name: _score_images(x, data) for name, (x, _) in nulls.items()}
@@ -229,13 +229,13 @@ def _score_images(x, data):
     else:
         nearest = ncc(originals, candidates).argmax(axis=1)
     pairs = np.sum(standardise(originals) * standardise(candidates[nearest]), axis=1) / data.image_shape[0]
-    images = stretch(x[nearest] + data.mean)
-    truth = (data.x + data.mean).reshape(originals.shape)
+    images = stretch(data.pixels(x[nearest]))
+    truth = data.pixels(data.x).reshape(originals.shape)
     return Score(nearest, images, pairs, ssim(images.reshape(originals.shape), truth))
 
 
 def _score_points(x, y, data):
-    points, truth = x + data.mean, data.x + data.mean
+    points, truth = data.pixels(x), data.pixels(data.x)
     if data.image_shape is not None:
         points = stretch(points)
     gap = np.abs(points[:, None, :] - truth[None, :, :]).max(axis=2)  # (m, n)

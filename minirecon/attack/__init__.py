@@ -9,7 +9,7 @@ import numbers
 
 import numpy as np
 
-from ..io import memory
+from ..io import inputs, memory
 from ..io.progress import progress_line
 from ..mlp import CheckpointError, cast, check, square_norm, subtract
 from . import lbfgs, refine, resume, sgd
@@ -44,6 +44,8 @@ SETTINGS = {
 # Other defaults of "lbfgs": several outputs (chosen on CIFAR-10, n = 100) and known initial weights (MNIST, n = 50)
 SEVERAL = {"alpha": 50.0, "lam_max": 15.0, "start_scale": 0.1}
 KNOWN = {"alpha": 30.0, "start_scale": 0.02, "range_weight": 1e-3, "spectrum": 0.25}
+# and of "lbfgs" where pixels end at 0 and 1 themselves: a background of 0 is worth less than the digits' noise (MNIST)
+UNCENTRED = {"range_weight": 0.01}
 
 
 def reconstruct(
@@ -65,7 +67,9 @@ def reconstruct(
     checkpoint : a path (.npz) to save the state of the attack to, every 100 iterations (1000 of "sgd"). If it
         is there already, the attack goes on from it, with the same result bit for bit as if it had never been
         cut short. It stays there: remove it when the result is safe
-    settings : instead of the defaults in `SETTINGS[optimizer]`, or `SEVERAL` and `KNOWN`, which go before them
+    settings : instead of the defaults in `SETTINGS[optimizer]`, or `SEVERAL` and `KNOWN`, which go before them; and
+        inputs, what the network was given for pixels: "centred" (default), "raw", or numbers as in `io.inputs`. The
+        range of the candidates follows from it
 
     Returns
     -------
@@ -94,17 +98,17 @@ def reconstruct(
     y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype) if outputs == 1 else np.arange(m) * outputs // m
     name = progress if isinstance(progress, str) else "attack"
     run = lbfgs.lbfgs if optimizer == "lbfgs" else sgd.attack
-    samples = settings.get("samples")
+    samples, limits = settings.get("samples"), inputs.limits(settings["inputs"], start.shape[1], dtype)
     if samples:
         refine.check_samples(params, samples, m)
     # losses that overflow are reported as an error of their own
     with np.errstate(all="ignore"), memory.kept():
         with progress_line(settings["iterations"], name, progress) as bar:
-            rec = run(params, start, y, rng, bar, settings, state, **known)
+            rec = run(params, start, y, rng, bar, {**settings, "limits": limits}, state, **known)
         if samples and not rec.interrupted:
             with progress_line(refine.ITERATIONS, "refine", progress) as bar:
-                rec = refine.refine(params, rec, samples, settings["alpha"], bar)
-    return rec
+                rec = refine.refine(params, rec, samples, settings["alpha"], bar, settings["range_weight"], limits)
+    return rec._replace(inputs=settings["inputs"])
 
 
 def start_of(initial, params):
@@ -126,6 +130,8 @@ def complete(optimizer, given, outputs=1, initial=None):
     """
     if optimizer not in SETTINGS:
         raise ValueError(f"optimizer = {optimizer!r}: expected 'lbfgs' or 'sgd'")
+    given = dict(given)
+    taken = inputs.written(given.pop("inputs", "centred"))
     unknown = sorted(set(given) - set(SETTINGS[optimizer]))
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no such setting; expected {', '.join(SETTINGS[optimizer])}")
@@ -135,6 +141,8 @@ def complete(optimizer, given, outputs=1, initial=None):
         if there and (optimizer != "lbfgs" or given.get("samples")):
             raise ValueError(f"{what}: expected optimizer = 'lbfgs' and no samples")
     special = (SEVERAL if outputs > 1 else {}) | (KNOWN if initial is not None else {})
+    if optimizer == "lbfgs" and taken != "centred":
+        special = UNCENTRED | special
     settings = {**SETTINGS[optimizer], **special, **given}
     for name, value in settings.items():
         if value is None and SETTINGS[optimizer][name] is None:
@@ -146,4 +154,4 @@ def complete(optimizer, given, outputs=1, initial=None):
             raise ValueError(f"{name} = {value}: expected a whole number")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
-    return settings
+    return {**settings, "inputs": taken}

@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..io import inputs
 from ..io.files import read_npz, write_npz
 
 
 class Reconstruction(NamedTuple):
     r"""Candidates for training samples.
 
-    x : (m, d), the candidates, less the (unknown) mean training sample
+    x : (m, d), the candidates, as the network takes them: less the (unknown) mean training sample, if `inputs` is
+        "centred"
     lam : (m,), their multipliers, in the scale of `losses.parameter_loss`
     y : (m,), their labels, −1 or +1, or 0 … K − 1
     start : (m, d), the random x that the attack began from, a null baseline; None if it is not known
@@ -20,6 +22,7 @@ class Reconstruction(NamedTuple):
         range and margin
     interrupted : bool, whether Ctrl-C ended it
     run : (m,) int, which of several attacks each candidate came from; None if there was one
+    inputs : what the network was given for pixels, as far as the attack was told: as in `io.inputs`
     """
 
     x: np.ndarray
@@ -29,6 +32,7 @@ class Reconstruction(NamedTuple):
     history: dict = {}  # noqa: RUF012  (read only)
     interrupted: bool = False
     run: np.ndarray | None = None
+    inputs: str = "centred"
 
 
 def merge_pair(x, lam, i, j):
@@ -44,13 +48,13 @@ def merge_pair(x, lam, i, j):
 
 
 def save_candidates(rec, path, **more):
-    r"""Write x, lam, y, start and run, and `more` arrays, to `path` (.npz), whole or not at all."""
-    arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start, "run": rec.run, **more}
+    r"""Write x, lam, y, start, run and inputs, and `more` arrays, to `path` (.npz), whole or not at all."""
+    arrays = {"x": rec.x, "lam": rec.lam, "y": rec.y, "start": rec.start, "run": rec.run, "inputs": rec.inputs, **more}
     write_npz(path, {name: array for name, array in arrays.items() if array is not None})
 
 
 def load_candidates(path):
-    r"""Read x (m, d), lam (m,), y (m,) and, if they are there, start (m, d) and run (m,).
+    r"""Read x (m, d), lam (m,), y (m,) and, if they are there, start (m, d), run (m,) and inputs.
 
     Returns a Reconstruction without history.
 
@@ -75,4 +79,8 @@ def load_candidates(path):
         raise ValueError(f"{path}: y holds other labels than −1 and +1, or whole numbers from 0")
     if run is not None and (run.shape != lam.shape or not np.issubdtype(run.dtype, np.integer)):
         raise ValueError(f"{path}: run of shape {run.shape} and type {run.dtype}; expected {lam.shape}, whole numbers")
-    return Reconstruction(x, lam, y, start, run=run)
+    given = str(arrays.get("inputs", "centred"))
+    try:
+        return Reconstruction(x, lam, y, start, run=run, inputs=inputs.written(given))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

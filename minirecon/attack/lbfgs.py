@@ -113,7 +113,7 @@ def terms(problem, u, t):
     every = {
         "layer 1": losses.layer_residual(*first),
         "upper": settings["upper_weight"] * sum(losses.layer_residual(*each) for each in upper),
-        "range": settings["range_weight"] * losses.range_loss(pixels(problem, u)),
+        "range": settings["range_weight"] * losses.range_loss(pixels(problem, u), *settings.get("limits", ())),
     }
     if problem.y is not None:
         every["margin"] = settings["margin_weight"] * losses.margin_loss(net.phi, problem.y)

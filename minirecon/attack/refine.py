@@ -84,6 +84,7 @@ class Problem(NamedTuple):
     v : (d + 1, n), the first right singular vectors of [W¹ b¹]
     centre : (n,), q : (n − 1, n): all u whose last coordinate of u Vᵀ is 1, the rows of q orthogonal to V's last row
     middle : log of the median λ;  y : (n,), labels;  alpha : sharpness of the gates
+    range_weight : of the range loss;  limits : the least and the largest x can be, if they are not −1 and 1
     """
 
     layers: tuple
@@ -93,6 +94,8 @@ class Problem(NamedTuple):
     middle: float
     y: np.ndarray
     alpha: float
+    range_weight: float = 1.0
+    limits: tuple = ()
 
 
 def pose(params, x, lam, y, m, alpha):
@@ -130,10 +133,10 @@ def terms(problem, width, free, t):
     u, x = samples(problem, free)
     lam = multipliers(problem, t)
     likelihood = negative_log_likelihood(problem.layers, u, lam, problem.y, problem.alpha, width)
-    return {"likelihood": likelihood, "range": losses.range_loss(x)}
+    return {"likelihood": likelihood, "range": problem.range_weight * losses.range_loss(x, *problem.limits)}
 
 
-def refine(params, rec, n, alpha, bar):
+def refine(params, rec, n, alpha, bar, range_weight=1.0, limits=()):
     r"""Merge the candidates of an attack into n, half of each label, and move them to the greatest likelihood.
 
     Parameters
@@ -143,6 +146,7 @@ def refine(params, rec, n, alpha, bar):
     n : int, even, number of training samples
     alpha : sharpness of the gates σ(αz)
     bar : progress bar, moved once an iteration
+    range_weight, limits : as in `Problem`
 
     Returns
     -------
@@ -153,6 +157,7 @@ def refine(params, rec, n, alpha, bar):
     x, lam = (onp.concatenate(both) for both in zip(*parts, strict=True))
     y = onp.repeat([-1, 1], n // 2).astype(dtype)
     problem, unknowns, noise = pose(params, x, lam, y, len(rec.x), alpha)
+    problem = problem._replace(range_weight=range_weight, limits=limits)
     like = [each.astype(dtype) for each in unknowns]
     with minimise.Descent(bar, {"point": minimise.pack(unknowns)}) as descent:
         for factor in WIDEN:  # products of n rows are too small for more than one thread

@@ -102,7 +102,8 @@ def pool(done):
     r"""One Reconstruction of several, a dict of run -> Reconstruction with (m, d) candidates each."""
     runs = sorted(done)
     parts = zip(*(done[r][:4] for r in runs), strict=True)  # x, lam, y, start
-    return Reconstruction(*map(np.concatenate, parts), run=np.repeat(runs, [len(done[r].x) for r in runs]))
+    run = np.repeat(runs, [len(done[r].x) for r in runs])
+    return Reconstruction(*map(np.concatenate, parts), run=run, inputs=done[runs[0]].inputs)
 
 
 def _paths(folder, r):

@@ -39,7 +39,9 @@ def sgd(gradient, unknowns, velocities, rates, momentum):
 def attack(params, start, y, rng, bar, settings, file):
     r"""`sgd` on `losses.total_loss`, over x from `start` (m, d) and λ from U(0, 1); after Ctrl-C the best of them."""
     lam = rng.uniform(0, 1, len(start)).astype(start.dtype)
-    loss = partial(losses.weighted_terms, params, y=y, alpha=settings["alpha"], lam_min=settings["lam_min"])
+    low, high = settings.get("limits", (-1.0, 1.0))
+    fixed = {"y": y, "alpha": settings["alpha"], "lam_min": settings["lam_min"], "low": low, "high": high}
+    loss = partial(losses.weighted_terms, params, **fixed)
     evaluate = differentiate(loss)
     still = {"velocity_x": np.zeros_like(start), "velocity_lam": np.zeros_like(lam)}
     begin = {"x": start, "lam": lam, **still, "best_x": start, "best_lam": lam, "lowest": np.inf}

@@ -9,9 +9,14 @@ from .. import course, experiments
 from ..attack import SETTINGS
 from ..experiments.demo import DEMOS
 from ..io.archive import shown
+from ..io.inputs import written
 from ..io.weights import ENDINGS
 from . import attack, figure, verbs
 
+INPUTS = "what the network was given for pixels in [0, 1]: centred, less the mean training image; raw; or MEAN,STD, \
+such as 0.1307,0.3081, for RGB R,G,B means, then R,G,B stds"
+TRAINED = "The network must consist of Linear layers and ReLUs, with a bias in the first layer at most, and be trained \
+long after it fits its samples, without regularisation, from a small start of layer 1."
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
 
@@ -49,6 +54,10 @@ def _parser():
             sub.add_argument("--out", metavar="DIR", help=f"folder for results (default {out})")
         return sub
 
+    def taken(sub, default="centred"):
+        text = f"{INPUTS} (default {default or 'what the attack was told'})"
+        sub.add_argument("--inputs", type=pixels_as, metavar="INPUTS", default=default, help=text)
+
     sub = verb("demo", verbs.run_demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
     cases = list(DEMOS)
     sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
@@ -62,6 +71,7 @@ def _parser():
 
     sub = verb("train", verbs.run_train, "train a network and write its weights", "minirecon-out/train-CASE")
     samples(sub, "case")
+    taken(sub)
     sub.add_argument("--hidden", type=widths, default="1000,1000", help="widths of hidden layers (%(default)s)")
     text = "log-loss time (default), or the paper's steps of 0.01"
     sub.add_argument("--method", choices=["flow", "gd"], default="flow", help=text)
@@ -76,8 +86,13 @@ def _parser():
     sub.add_argument("--half", action="store_true", help="write the weights as float16, half the size")
 
     sub = verb(
-        "attack", attack.run_attack, "reconstruct samples from weights; needs no data", "minirecon-out/attack-NAME"
+        "attack",
+        attack.run_attack,
+        "reconstruct samples from weights; needs no data",
+        "minirecon-out/attack-NAME",
+        more=TRAINED,
     )
+    taken(sub)
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument("--initial", metavar="FILE", help="weights before the training, or an earlier checkpoint")
@@ -96,10 +111,12 @@ def _parser():
     sub = verb("score", verbs.run_score, "compare candidates with the true training set", "DIR/score")
     sub.add_argument("dir", metavar="DIR", help="folder with candidates.npz, written by attack")
     samples(sub, "--against", required=True)
+    taken(sub, None)
 
     sub = verb("kkt", verbs.run_kkt, "check the KKT conditions at the true training set", "minirecon-out/kkt-NAME")
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     samples(sub, "--against", required=True)
+    taken(sub)
 
     sub = verb("figure", figure.figure, "one figure of the paper, or all", "minirecon-out/figure-NAME")
     names = [*experiments.NAMES, "all"]
@@ -147,3 +164,11 @@ def setting(text):
     r"""NAME=NUMBER, such as alpha=50: a name, and an int where it can be one."""
     name, _, number = text.partition("=")
     return name, int(number) if number.isdigit() else float(number)
+
+
+def pixels_as(text):
+    r"""What a network was given for pixels, as `io.inputs` writes it."""
+    try:
+        return written(text)
+    except ValueError as reason:
+        raise argparse.ArgumentTypeError(reason) from None

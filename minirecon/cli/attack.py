@@ -20,6 +20,7 @@ def run_attack(args):
     given = dict(args.set or [])
     if args.iterations is not None:
         given["iterations"] = args.iterations
+    given["inputs"] = args.inputs
     config, initial = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}, None
     if args.initial:
         initial = attack.start_of(weights.load(args.initial), params)

@@ -17,6 +17,7 @@ from ..attack.consensus import consensus, evaluate, save_consensus
 from ..attack.lbfgs import between
 from ..experiments.drawing import curves, images
 from ..io.files import take, write_text
+from ..io.inputs import pixels
 from . import tables
 from .folder import spare
 
@@ -85,7 +86,8 @@ class Run:
         `more` arrays are written beside them.
         """
         candidates.save_candidates(rec, self.out / "candidates.npz", **more)
-        self.draw("candidates", images.candidates(rec.x, rec.y, rec.lam, class_names))
+        known = {"note": ""} if rec.inputs != "centred" else {}
+        self.draw("candidates", images.candidates(pixels(rec.x, rec.inputs), rec.y, rec.lam, class_names, **known))
         self.draw("losses", curves.loss_history(rec.history))
         done = len(next(iter(rec.history.values()), []))
         length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
@@ -118,7 +120,7 @@ class Run:
         r"""Write, draw and print what several runs agree on."""
         agreed = consensus(rec)
         save_consensus(agreed, self.out / "consensus.npz")
-        self.draw("consensus", images.consensus(*agreed))
+        self.draw("consensus", images.consensus(pixels(agreed.x, rec.inputs), agreed.y, agreed.support))
         every, half = (sum(agreed.support >= least) for least in (1, 0.5))
         print(
             f"{len(agreed.x)} groups of candidates that are alike: {every} found by all runs,\n"

@@ -1,5 +1,6 @@
 r"""What each verb of the command line does: it calls the package and prints; the mathematics is elsewhere."""
 
+import contextlib
 import textwrap
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from .. import attack, kkt, metrics, mlp
 from ..attack import candidates
 from ..experiments.demo import DEMOS, demo
 from ..experiments.drawing import curves
-from ..io import datasets, weights
+from ..io import datasets, inputs, weights
 from ..io.archive import shown
 from ..training import train
 from . import tables
@@ -45,11 +46,11 @@ def run_demo(args):
 
 def run_train(args):
     r"""Train a network and write its weights."""
-    data = datasets.load_dataset(args.case, args.n, args.classes)
+    data = datasets.load_dataset(args.case, args.n, args.classes, args.inputs)
     names = ("hidden", "loss", "decay", "method", "first_scale", "hidden_biases")
     config = {name: getattr(args, name) for name in names}
     config["target_time"] = None if args.time == float("inf") else args.time
-    echoed = {"case": args.case, "n": args.n, "classes": args.classes, **config}
+    echoed = {"case": args.case, "n": args.n, "classes": args.classes, "inputs": args.inputs, **config}
     with Run(args, f"minirecon-out/train-{Path(args.case).stem}", echoed) as run:
         trained = train(data, seed=args.seed, progress=True, **config)
         if trained.interrupted:
@@ -77,9 +78,12 @@ def run_train(args):
 def run_score(args):
     r"""Score the candidates in a folder against a training set."""
     rec = candidates.load_candidates(Path(args.dir) / "candidates.npz")
-    data = datasets.load_dataset(args.against, args.n, args.classes)
+    taken = args.inputs or rec.inputs
+    if rec.inputs not in ("centred", taken):
+        raise ValueError(f"--inputs {taken}: the attack was told {rec.inputs}; expected the same, or none")
+    data = datasets.load_dataset(args.against, args.n, args.classes, taken)
     score = metrics.score(rec, data)
-    config = {"dir": args.dir, "against": args.against, "n": args.n, "classes": args.classes}
+    config = {"dir": args.dir, "against": args.against, "n": args.n, "classes": args.classes, "inputs": taken}
     with Run(args, Path(args.dir) / "score", config) as run:
         run.write_score(score, data, len(rec.x))
         if rec.run is not None and rec.start is not None:
@@ -90,16 +94,39 @@ def run_score(args):
 def run_kkt(args):
     r"""Check the KKT conditions of weights at the true training set."""
     params = weights.load(args.weights)
-    data = datasets.load_dataset(args.against, args.n, args.classes)
+    data = datasets.load_dataset(args.against, args.n, args.classes, args.inputs)
     config = {"weights": args.weights, "against": args.against, "n": args.n, "classes": args.classes}
+    config["inputs"] = args.inputs
     with Run(args, f"minirecon-out/kkt-{named(args.weights)}", config) as run:
-        report = kkt.kkt_report(params, data)
+        try:
+            report = kkt.kkt_report(params, data)
+        except ValueError as reason:
+            other = _fits_better(params, data, 1.0)
+            raise ValueError(f"{reason}; --inputs {other} fits these weights" if other else reason) from None
         alone = kkt.kkt_report(params, data, mlp.margin_of_classes) if len(params[-1].weight) > 1 else None
         run.draw("kkt", curves.kkt(report, data.name))
         print("\n" + tables.kkt(report, alone))
         print("This uses the true training set: a test of the theory, not part of the attack.")
+        other = _fits_better(params, data, _left(report))
+        if other:
+            print(f"Layer 1 is explained far better at other inputs: --inputs {other}")
         arrays = {name: getattr(report, name).tolist() for name in ("margin", "lam", "late")}
         run.finish(n=args.n, **{**report._asdict(), **arrays})
+
+
+def _left(report):
+    r"""The share of layer 1, which starts from almost nothing, that the best λ leaves unexplained."""
+    return report.residual["best"]["per_layer"][0] / report.residual["zero"]["per_layer"][0]
+
+
+def _fits_better(params, data, left):
+    r"""Of the usual inputs those at which less than half as much of layer 1 is left unexplained as `left`, or None."""
+    found = {}
+    for name in inputs.usual(data):
+        with contextlib.suppress(ValueError):  # samples are misclassified
+            found[name] = _left(kkt.kkt_report(params, inputs.changed(data, name)))
+    best = min(found, key=found.get, default=None)
+    return best if found and found[best] < left / 2 else None
 
 
 def convert(args):

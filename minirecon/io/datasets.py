@@ -1,7 +1,8 @@
 r"""The training sets of the paper (section 5 and appendix), and a user's own files.
 
 MNIST, odd against even digits; CIFAR-10, animals against vehicles; either in its ten classes; the colour toy,
-pure red against pure blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image.
+pure red against pure blue; the circle of Fig. 2. Pixels are in [0, 1] less the mean training image, unless a network
+was given others: `io.inputs`.
 """
 
 import numbers
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import inputs as given
 from .archive import shown
 from .files import read_npz
 from .folders import read_folder
@@ -29,12 +31,13 @@ class Dataset(NamedTuple):
     r"""A classification problem.
 
     name : what it was loaded as
-    x : (n, d) float64, training samples less their mean; images are flattened in the order (c, h, w)
+    x : (n, d) float64, training samples as a network takes them, (pixels − mean) / std; flattened as (c, h, w)
     y : (n,), labels: −1 or +1, float64, for two classes; 0 … K − 1, integers, for K of them
-    mean : (d,), the mean training sample
+    mean : (d,), the mean training sample, or what `inputs` says
     image_shape : (c, h, w), or None where the samples are no images
     class_names : what −1 and +1, or 0 … K − 1, stand for
     x_test, y_test : (n_test, d) and (n_test,), held-out samples less the *training* mean; may be empty
+    std : number or (d,); 1 unless `inputs` says otherwise
     """
 
     name: str
@@ -45,6 +48,11 @@ class Dataset(NamedTuple):
     class_names: tuple
     x_test: np.ndarray
     y_test: np.ndarray
+    std: np.ndarray | float = 1.0
+
+    def pixels(self, x):
+        r"""The pixels of inputs x (m, d), such as its own x: (m, d)."""
+        return x * self.std + self.mean
 
 
 def data_file(name):
@@ -56,7 +64,7 @@ def data_file(name):
     raise FileNotFoundError(f"{name}: expected among the package's data, in {here / 'data'}")
 
 
-def load_dataset(name, n=20, classes=2):
+def load_dataset(name, n=20, classes=2, inputs="centred"):
     r"""Load a training set of n samples, the first n/K of each of K classes in file order.
 
     Parameters
@@ -69,6 +77,8 @@ def load_dataset(name, n=20, classes=2):
         samples are wanted, `test_images` and `test_labels`)
     n : int, a multiple of K, size of the training set; n = 500 of "mnist" or "cifar10" is the paper's
     classes : K; 10 for MNIST and CIFAR-10 as they are, 2 for the paper's halves of them
+    inputs : what the network was given for pixels in [0, 1]: "centred", less the mean training image, as in the paper;
+        "raw"; or mean and standard deviation, as numbers or as a text, for RGB three of each: `io.inputs`
 
     Returns
     -------
@@ -77,8 +87,13 @@ def load_dataset(name, n=20, classes=2):
     Raises
     ------
     ValueError : n no multiple of K or larger than what is there, an unknown name, labels that are not K classes,
-        pixels that are NaN or out of range, arrays or files of the wrong shape
+        pixels that are NaN or out of range, arrays or files of the wrong shape, unknown inputs
     """
+    data = _load(name, n, classes)
+    return data if given.written(inputs) == "centred" else given.changed(data, inputs)
+
+
+def _load(name, n, classes):
     if not isinstance(classes, numbers.Integral) or classes < 2:
         raise ValueError(f"classes = {classes}: expected a whole number, at least 2")
     if n < 2 or n % classes:

@@ -59,7 +59,7 @@ def reconstructions(score, data):
     )
     figure = blank(10, 2.45 * -(-len(order) // COLUMNS) + 0.7, title, 11)
     figure.get_layout_engine().set(h_pad=0.02, hspace=0)
-    truth = data.x[order] + data.mean
+    truth = data.pixels(data.x[order])
     names = [label(data.y[i], data.class_names) for i in order] if len(data.class_names) > 2 else None
     pairs(figure, score.images[order], truth, data.image_shape, score.ssim[order], score.ncc[order], names)
     return figure
@@ -91,7 +91,7 @@ def parts(names, title, size):
 def _points(score, data):
     figure = blank(6.4, 6.8)
     axes = figure.subplots()
-    truth = data.x + data.mean
+    truth = data.pixels(data.x)
     ends = [0, -1]  # for colours the red and the blue channel, for points the two coordinates
     axes.scatter(*truth[:, ends].T, s=160, facecolors="none", edgecolors=BLACK, label="training samples")
     for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
@@ -126,17 +126,17 @@ def label(y, class_names=None):
     return str(y) if np.issubdtype(np.asarray(y).dtype, np.integer) else "+1" if y > 0 else "−1"
 
 
-def candidates(x, y, lam, class_names=None):
+def candidates(x, y, lam, class_names=None, note=", the mean image not added"):
     r"""All candidates (at most 100), each stretched to [0, 1], the largest λ of each label first.
 
-    The mean training image is not added: the attack does not know it. None if x has no image shape.
+    The mean training image is not added, as `note` says: the attack does not know it. None if x has no image shape.
     """
     order = np.lexsort((-lam, y))
     if len(order) > MOST_CANDIDATES:  # the same number of each label
         labels = np.unique(y)
         order = np.concatenate([order[y[order] == each][: MOST_CANDIDATES // len(labels)] for each in labels])
     titles = [f"{label(y[i], class_names)}, λ {lam[i]:.2f}" for i in order]
-    title = f"{len(order)} of {len(x)} candidates (label, multiplier λ), the mean image not added"
+    title = f"{len(order)} of {len(x)} candidates (label, multiplier λ){note}"
     return _grid(x[order], titles, title)
 
 
