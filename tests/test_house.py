@@ -158,7 +158,7 @@ def test_the_pipeline_in_the_readme_runs(capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("case", ["mnist", "cifar10", "colours", "circle", "classes", "initial"])
+@pytest.mark.parametrize("case", ["mnist", "cifar10", "colours", "circle", "classes", "initial", "decay"])
 def test_the_demos_show_what_the_readme_says(case, tmp_path, capsys):
     r"""`minirecon demo CASE` as a user runs it: the issue's floors, and the README's numbers.
 
@@ -182,9 +182,10 @@ def test_the_demos_show_what_the_readme_says(case, tmp_path, capsys):
         key, bound = ("ssim", "over_0.4") if case == "cifar10" else ("ncc", "over_0.9")
         count = result[key][bound]
         assert count >= 12
-        assert max(other[key][bound] for other in null.values()) == 0
+        assert max(other[key][bound] for other in null.values()) <= (1 if case == "decay" else 0)
         assert result["ncc"]["median"] > max(other["ncc"]["median"] for other in null.values()) + 0.2
-    assert ("stranger" in null, "untrained" in null) == (case == "initial", case in ("colours", "circle", "classes"))
+    assert ("stranger" in null, "untrained" in null) == (case == "initial", case not in ("mnist", "cifar10", "initial"))
     slack = {20: 2, 50: 5}.get(result["n"] if case not in ("colours", "circle") else 100, 10)
     assert low - slack <= count <= high + slack
-    assert {path.name for path in tmp_path.iterdir()} >= {"reconstructions.png", "losses.png", "candidates.npz"}
+    drawn = {"reconstructions.png", "candidates.npz"} | ({"losses.png"} if case != "decay" else set())
+    assert {path.name for path in tmp_path.iterdir()} >= drawn

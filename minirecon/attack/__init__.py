@@ -2,7 +2,8 @@ r"""The attack of the paper (section 4): minimise the reconstruction loss over t
 
 It is given the trained weights, and the number of samples where that is known: no function here takes a data set.
 
-`optimizer="sgd"` is the authors' method (sgd.py), `optimizer="lbfgs"` the default (lbfgs.py).
+`optimizer="sgd"` is the authors' method (sgd.py), `optimizer="lbfgs"` the default (lbfgs.py), and "differences"
+subtracts neighbouring units, in seconds (differences.py).
 """
 
 import numbers
@@ -12,7 +13,7 @@ import numpy as np
 from ..io import inputs, memory
 from ..io.progress import progress_line
 from ..mlp import CheckpointError, cast, check, square_norm, subtract
-from . import lbfgs, refine, resume, sgd
+from . import differences, lbfgs, refine, resume, sgd
 
 SETTINGS = {
     "lbfgs": {
@@ -39,6 +40,7 @@ SETTINGS = {
         "lr_lam": 1e-4,
         "momentum": 0.9,
     },
+    "differences": {"neighbours": 20},
 }
 
 # Other defaults of "lbfgs": several outputs (chosen on CIFAR-10, n = 100) and known initial weights (MNIST, n = 50)
@@ -59,7 +61,7 @@ def reconstruct(
     params : tuple of Layer, the trained network, with one output or, for "lbfgs", one for each class
     m : int, number of candidates; twice the number of training samples is a good choice
     seed : int or numpy.random.Generator
-    optimizer : "lbfgs", or "sgd" for the authors' method
+    optimizer : "lbfgs"; "sgd" for the authors' method; or "differences"
     initial : tuple of Layer, weights from which the training began, or an earlier checkpoint of it: what is explained
         is then their difference, with coefficients of any sign. "lbfgs" only. None: not known
     dtype : "float32" or "float64", in which losses and gradients are computed
@@ -92,6 +94,10 @@ def reconstruct(
     if not isinstance(m, numbers.Integral) or m < least:
         raise ValueError(f"m = {m}: expected a whole number of at least {least} candidates, one of each label")
     state = resume.State(checkpoint, resume.identity(params, m, seed, optimizer, dtype, settings, initial))
+    if optimizer == "differences":
+        limits = inputs.limits(settings["inputs"], params[0].weight.shape[1], "float64")
+        rec = differences.differences(params, m, np.random.default_rng(seed), settings["neighbours"], limits)
+        return rec._replace(inputs=settings["inputs"])
     params, known = cast(params, dtype), {} if initial is None else {"initial": cast(initial, dtype)}
     rng = np.random.default_rng(seed)
     start = (settings["start_scale"] * rng.standard_normal((m, params[0].weight.shape[1]))).astype(dtype)
@@ -129,7 +135,7 @@ def complete(optimizer, given, outputs=1, initial=None):
     outputs or initial weights where they are not known what to do with.
     """
     if optimizer not in SETTINGS:
-        raise ValueError(f"optimizer = {optimizer!r}: expected 'lbfgs' or 'sgd'")
+        raise ValueError(f"optimizer = {optimizer!r}: expected {', '.join(map(repr, SETTINGS))}")
     given = dict(given)
     taken = inputs.written(given.pop("inputs", "centred"))
     unknown = sorted(set(given) - set(SETTINGS[optimizer]))
@@ -138,9 +144,10 @@ def complete(optimizer, given, outputs=1, initial=None):
     # Python's own numbers: they leave float32 arrays what they are, NumPy's would not
     given = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     for what, there in (("several outputs", outputs > 1), ("initial weights", initial is not None)):
-        if there and (optimizer != "lbfgs" or given.get("samples")):
+        known = optimizer == "differences" and initial is None
+        if there and not known and (optimizer != "lbfgs" or given.get("samples")):
             raise ValueError(f"{what}: expected optimizer = 'lbfgs' and no samples")
-    special = (SEVERAL if outputs > 1 else {}) | (KNOWN if initial is not None else {})
+    special = {} if optimizer != "lbfgs" else (SEVERAL if outputs > 1 else {}) | (KNOWN if initial is not None else {})
     if optimizer == "lbfgs" and taken != "centred":
         special = UNCENTRED | special
     settings = {**SETTINGS[optimizer], **special, **given}
@@ -150,7 +157,7 @@ def complete(optimizer, given, outputs=1, initial=None):
         is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
         if not isinstance(value, numbers.Real) or not (0 < value < np.inf or (is_weight and value == 0)):
             raise ValueError(f"{name} = {value}: expected a positive number")
-        if name in ("iterations", "span", "samples") and not isinstance(value, numbers.Integral):
+        if name in ("iterations", "span", "samples", "neighbours") and not isinstance(value, numbers.Integral):
             raise ValueError(f"{name} = {value}: expected a whole number")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")

@@ -96,8 +96,8 @@ def _parser():
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument("--initial", metavar="FILE", help="weights before the training, or an earlier checkpoint")
-    text = "L-BFGS (default), or the authors' SGD"
-    sub.add_argument("--optimizer", choices=["lbfgs", "sgd"], default="lbfgs", help=text)
+    text = "L-BFGS (default), the authors' SGD, or differences of units: seconds"
+    sub.add_argument("--optimizer", choices=list(SETTINGS), default="lbfgs", help=text)
     default = "default {iterations}".format(**SETTINGS["lbfgs"]) + ", for sgd {iterations}".format(**SETTINGS["sgd"])
     sub.add_argument("--iterations", type=int, help=default)
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")

@@ -94,8 +94,11 @@ class Run:
         self.results |= {"m": len(rec.x), **length, "interrupted": rec.interrupted}
         if rec.interrupted:
             print(f"interrupted: keeping the {'best candidates so far' if rec.run is None else 'runs that are done'}")
-        elif rec.run is None and done < self.results["config"]["iterations"]:
+        elif rec.run is None and done < self.results["config"].get("iterations", 0):
             print("converged: no further step lowered the loss")
+        if self.results["config"]["optimizer"] == "differences":
+            print(f"{len(rec.x)} groups of differences that are alike, the largest first; no λ, no residual.")
+            return
         made = " ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in length.items())
         print(f"{made}. {self._residual(params, rec, initial, share)}")
 

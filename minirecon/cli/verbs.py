@@ -17,8 +17,7 @@ from .output import Run, where_possible
 
 DEMO_TEXT = (
     "A network {trained}. The attack is given its weights{also} and nothing else. Gradient descent drives weights "
-    "towards a weighted sum of gradients at the training samples, {equation}. Solve that for the samples x and the "
-    "multipliers λ, and training data appears."
+    "towards a weighted sum of gradients at the training samples, {equation}. {solve}, and training data appears."
 )
 
 
@@ -31,15 +30,20 @@ def run_demo(args):
         classes = preset.training.get("classes", 2)
         text["trained"] = f"is now trained on {preset.n} samples of {preset.data} in {classes} classes"
         text["also"] = " and those it began with" * preset.known
+    text["solve"] = "Solve that for the samples x and the multipliers λ"
     if preset.known:
         text["equation"] = "θ − θ₀ = Σ cᵢ ∇Φ(xᵢ) with c of either sign"
+    optimizer = preset.settings.get("optimizer", "lbfgs")
+    if optimizer == "differences":
+        text["solve"] = "Units of layer 1 that differ in one sample differ by that sample: subtract them"
     print(textwrap.fill(DEMO_TEXT.format(**text), 79) + "\n")
     given = {key: value for key, value in preset._asdict().items() if key not in ("settings", "training") and value}
-    settings = attack.complete("lbfgs", preset.settings, preset.training.get("classes", 1), preset.known or None)
-    config = {"case": args.case, **given, **preset.training, "optimizer": "lbfgs", **settings}
+    chosen = {key: value for key, value in preset.settings.items() if key != "optimizer"}
+    settings = attack.complete(optimizer, chosen, preset.training.get("classes", 1), preset.known or None)
+    config = {"case": args.case, **given, **preset.training, "optimizer": optimizer, **settings}
     with Run(args, f"minirecon-out/demo-{args.case}", config) as run:
         params, initial, data, rec, score = demo(args.case, args.seed, progress=True)
-        run.write_candidates(params, rec, data.class_names, initial, config["between"])
+        run.write_candidates(params, rec, data.class_names, initial, config.get("between"))
         run.write_score(score, data, len(rec.x))
         run.finish()
 

@@ -41,10 +41,10 @@ def shipped(file, case, n):
     return weights.load(datasets.data_file(file)), datasets.load_dataset(case, n)
 
 
-def untrained(params, seed):
+def untrained(params, seed, **options):
     r"""A network of the same shape with fresh initial weights: params."""
     *hidden, outputs = [len(layer.weight) for layer in params]
-    return mlp.initialise(np.random.default_rng(seed), params[0].weight.shape[1], hidden, outputs=outputs)
+    return mlp.initialise(np.random.default_rng(seed), params[0].weight.shape[1], hidden, outputs=outputs, **options)
 
 
 def trained(case, n, hidden, seed, classes=2, **options):

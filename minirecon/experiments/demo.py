@@ -37,6 +37,9 @@ DEMOS = {
         {"hidden": (512, 512), "loss": "mse", "target_time": None, "target_log_loss": -18.0, "first_scale": 0.03},
         known=True,
     ),
+    "decay": Demo(
+        None, 50, 200, {"optimizer": "differences"}, "mnist", {"hidden": (500, 500), "decay": 1e-4, "max_steps": 200}
+    ),
 }  # fmt: skip
 
 
@@ -61,12 +64,16 @@ def demo(case, seed=0, *, progress=False):
         params, known = run.params, {"initial": run.initial} if preset.known else {}
     rec = attack.reconstruct(params, preset.m, seed=seed, progress=progress, **known, **preset.settings)
     score = metrics.score(rec, data)  # from here on the true training set is used
-    fresh, options = untrained(params, seed + 1000), {"seed": seed, **preset.settings}
+    options = {"seed": seed, **preset.settings}
     if known:
-        control = {"stranger": (params, {"initial": fresh})}
+        like = preset.training["first_scale"]
+        control = {"stranger": (params, {"initial": untrained(params, seed + 1000, first_scale=like)})}
     elif not preset.weights or isinstance(score, metrics.PointScore):
         control = {"untrained": (untrained(params, seed), {})}
     for name, (net, given) in control.items():
-        blind = attack.reconstruct(net, preset.m, progress=progress and metrics.NULLS[name], **given, **options)
+        try:
+            blind = attack.reconstruct(net, preset.m, progress=progress and metrics.NULLS[name], **given, **options)
+        except ValueError:  # it finds nothing at all
+            blind = rec._replace(x=0 * rec.x[:1], y=rec.y[:1], lam=rec.lam[:1], start=None)
         score.null[name] = metrics.score(blind, data)._replace(null=None)
     return params, known.get("initial"), data, rec, score

@@ -205,7 +205,7 @@ def test_refuses_weights(weights, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "adam"}, "optimizer = 'adam': expected 'lbfgs' or 'sgd'"),
+        ({"optimizer": "adam"}, "optimizer = 'adam': expected 'lbfgs', 'sgd', 'differences'"),
         ({"lr_x": 1.0}, "lr_x: no such setting; expected iterations, alpha"),
         ({"dtype": "float16"}, "dtype = 'float16'"),
         ({"m": 1}, "m = 1: expected a whole number of at least 2"),

@@ -22,6 +22,7 @@ KEYS = {
     "circle": ("distance", "candidates_within_0.15"),
     "classes": ("ncc", "over_0.9"),
     "initial": ("ncc", "over_0.9"),
+    "decay": ("ncc", "over_0.9"),
 }
 
 

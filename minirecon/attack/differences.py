@@ -1,0 +1,111 @@
+r"""Subtract two units: an attack without a loss. Beyond the paper; we found no publication of it.
+
+By stationarity (section 3) a row of layer 1 is a sum over the samples that switch its unit on,
+
+    [wⱼ bⱼ] = Σᵢ cᵢ δⱼ(xᵢ) [xᵢ 1],        δⱼ(xᵢ) = gateⱼ(xᵢ) · (the signal that comes back from above)
+
+Late in training, and more so with weight decay, the signal is nearly the same for all samples but for a factor of the
+unit, which dividing by the row's length removes. Two such rows that differ in one gate then differ by one sample,
+scale and all, for its last coordinate is that of the 1. So the differences of neighbours hold training samples.
+
+Most differences are of several samples. What else must hold if one is a sample x: its pixels are in range, and the
+network's own signals at x, gates and all, give it a coefficient in the difference that has the right sign.
+"""
+
+import numpy as np
+
+from .. import mlp
+from ..metrics import image_shape, ncc
+from .candidates import Reconstruction
+
+LIVE = 0.05  # a unit below this share of the largest row is left out
+SAME = 0.99999  # cosine above which two units are one
+SLACK = 0.05  # by which pixels may go beyond their range, as a share of it
+TINY = 0.01  # length below which a difference of unit vectors is rounding, or a gate half switched at a kink
+ALIKE = 0.9  # NCC above which two candidates agree
+MOST = 6000  # candidates whose agreement is looked at
+
+
+def differences(params, m, rng, neighbours=20, limits=(-1.0, 1.0)):
+    r"""Candidates from the weights of a network by subtraction, the one that most others agree with first.
+
+    Parameters
+    ----------
+    params : tuple of Layer, with a bias in layer 1
+    m : int, at most so many candidates
+    rng : numpy.random.Generator, which chooses among candidates where there are very many
+    neighbours : int, how many nearest rows are subtracted from each
+    limits : lowest and highest pixel, numbers or (d,)
+
+    Returns
+    -------
+    Reconstruction, with λ = 1, for this method has none, and the sign or class of Φ at each as its label
+
+    Raises
+    ------
+    ValueError : no bias in layer 1, or no difference that passes
+    """
+    if params[0].bias is None:
+        raise ValueError("optimizer = 'differences': expected a bias in layer 1, from which the scale is known")
+    params = mlp.cast(params, float)
+    rows, units = _rows(params)
+    i = np.repeat(np.arange(len(rows)), min(neighbours, len(rows) - 1))
+    i, j = np.unique(np.sort([i, _nearest(rows, neighbours).ravel()], axis=0), axis=1)
+    edges = rows[i] - rows[j]
+    last = edges[:, -1:]
+    x = np.divide(edges[:, :-1], last, out=np.full_like(edges[:, :-1], np.inf), where=np.abs(last) > 1e-12)
+    slack = SLACK * (limits[1] - limits[0])
+    kept = ((x > limits[0] - slack) & (x < limits[1] + slack)).all(axis=1) & (np.linalg.norm(edges, axis=1) > TINY)
+    x, signal = x[kept], _signals(params, x[kept], units)
+    each = np.arange(len(x))
+    x = x[(signal[each, i[kept]] - signal[each, j[kept]]) * last[kept, 0] > 0]
+    if not len(x):
+        raise ValueError("no difference of two units looks like an image; expected weights of a trained network")
+    x = ranked(x[rng.permutation(len(x))[:MOST]], m)
+    phi = mlp.forward(params, x).phi
+    y = np.where(phi[:, 0] < 0, -1.0, 1.0) if phi.shape[1] == 1 else phi.argmax(axis=1)
+    return Reconstruction(x, np.ones(len(x)), y)
+
+
+def _rows(params):
+    r"""Rows [w b] of length 1, one for each direction, and the numbers of their units: (r, d + 1), (r,)."""
+    first = np.column_stack(params[0])
+    size = np.linalg.norm(first, axis=1)
+    rows = first / np.where(size > 0, size, 1)[:, None]
+    kept = []
+    for unit in np.argsort(-size):
+        if size[unit] > LIVE * size.max() and (not kept or np.max(rows[kept] @ rows[unit]) < SAME):
+            kept.append(unit)
+    return rows[kept], np.array(kept)
+
+
+def _nearest(points, k):
+    r"""The k nearest of the other points of each: (n, k) int."""
+    square = np.sum(points**2, axis=1)
+    distance = square[:, None] - 2 * points @ points.T + square
+    np.fill_diagonal(distance, np.inf)
+    return np.argsort(distance, axis=1)[:, : min(k, len(points) - 1)]
+
+
+def _signals(params, x, units):
+    r"""δⱼ(x) / ‖[wⱼ bⱼ]‖, each x's part in the rows of these units but for a factor above 0: (n, r)."""
+    net = mlp.forward(params, x)
+    y = np.where(net.phi[:, 0] < 0, -1.0, 1.0) if net.phi.shape[1] == 1 else net.phi.argmax(axis=1)
+    signal = mlp.backward(params, net.gates, mlp.margin(net.phi, y)[1])[0]
+    return signal[:, units] / np.linalg.norm(np.column_stack(params[0])[units], axis=1)
+
+
+def ranked(x, m):
+    r"""At most m of the candidates x (n, d): the median of those that agree with the one most others agree with; so on.
+
+    Two agree if their NCC is above 0.9. Vectors that are no square images are taken for images of one row.
+    """
+    images = x.reshape(len(x), *(image_shape(x.shape[1]) or (1, 1, x.shape[1])))
+    alike = ncc(images, images) > ALIKE
+    left, votes, found = np.ones(len(x), dtype=bool), alike.sum(axis=1), []
+    while left.any() and len(found) < m:
+        group = np.flatnonzero(alike[np.where(left, votes, -1).argmax()] & left)
+        found.append(np.median(x[group], axis=0))
+        votes = votes - alike[:, group].sum(axis=1)
+        left[group] = False
+    return np.array(found)
