@@ -5,11 +5,13 @@ that differ in their start alone. What they agree on is in consensus.py.
 """
 
 import contextlib
+import functools
 import json
 import numbers
+import os
 import signal
-import socket
 import threading
+import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
@@ -20,10 +22,9 @@ from .. import attack
 from ..io.files import read_npz
 from ..io.progress import progress_line
 from ..mlp import check
-from . import resume
+from . import cluster, resume
 from .candidates import Reconstruction, load_candidates, save_candidates
 
-PATIENCE = 10  # seconds to wait for a cluster
 LOCK = threading.Lock()
 
 
@@ -78,7 +79,7 @@ def restarts(
             options = {"m": m, "seed": seed + r, "optimizer": optimizer, "dtype": dtype, **known, **settings}
             tasks.append((r, {**options, "checkpoint": None if scheduler else state}))
     name, interrupted = progress if isinstance(progress, str) else "attack", False
-    results = _cluster(params, tasks, scheduler) if scheduler else _local(params, tasks, jobs)
+    results = cluster.runs(_one, params, tasks, scheduler) if scheduler else _local(params, tasks, jobs)
     with progress_line(runs, name, progress) as bar, contextlib.closing(results):
         try:
             _count(bar, len(done), runs)
@@ -130,7 +131,20 @@ def _one(params, number, options):
         return number, attack.reconstruct(params, **options)
 
 
-def _in_process(*task):
+@functools.cache  # one thread a process
+def _end_with(parent):
+    r"""End this process within seconds of its parent, however that ended: nobody waits for its result then."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _in_process(parent, *task):
+    _end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the main one ends the others
     return _one(*task)
 
@@ -141,41 +155,11 @@ def _local(params, tasks, jobs):
     jobs = min(jobs or joblib.cpu_count(), max(len(tasks), 1))
     # unordered, so that each run is written as soon as it is done; weights are copied, for autograd knows no memmap
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)
-    results = parallel(joblib.delayed(_in_process if jobs > 1 else _one)(params, *task) for task in tasks)
+    one = functools.partial(_in_process, os.getpid()) if jobs > 1 else _one
+    results = parallel(joblib.delayed(one)(params, *task) for task in tasks)
     try:
         yield from results
     except BrokenExecutor:
         raise OSError("a process that ran an attack was killed, for its memory perhaps; try fewer --jobs") from None
     finally:
         results.close()
-
-
-def _cluster(params, tasks, scheduler):
-    try:
-        import dask
-        from distributed import Client, KilledWorker, as_completed
-    except ImportError:
-        raise ValueError(f'scheduler = {scheduler}: needs a library: pip install "minirecon[cluster]"') from None
-    try:
-        # Dask's own client may wait for ever for a port that says nothing; a scheduler speaks first
-        host, _, port = scheduler.removeprefix("tcp://").rpartition(":")
-        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as connection:
-            connection.recv(1)
-        client = Client(scheduler, timeout=PATIENCE)
-    except (OSError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"scheduler = {scheduler}: no Dask scheduler answers there ({type(error).__name__}); expected tcp://host:port"
-        ) from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=PATIENCE)
-        except OSError:
-            raise ValueError(f"scheduler = {scheduler}: has no workers after {PATIENCE} s; start some") from None
-        # Weights go with each task: where they lay on a worker alone, they would be lost with it.
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            futures = [client.submit(_one, params, *task, pure=False) for task in tasks]
-        try:
-            for _, result in as_completed(futures, with_results=True):
-                yield result
-        except KilledWorker:  # by default after a run has cost four workers
-            raise OSError("several workers of the cluster were killed by one run, for their memory perhaps") from None

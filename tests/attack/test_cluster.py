@@ -4,12 +4,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from minirecon import load_dataset, save, train
+from minirecon.attack import cluster as clusters
 from minirecon.attack import restarts
 from minirecon.attack.candidates import load_candidates
 
@@ -74,7 +76,7 @@ def test_a_worker_is_killed_and_the_result_is_the_local_one(params, cluster, tmp
 
 
 def test_a_cluster_without_workers(params, cluster, monkeypatch):
-    monkeypatch.setattr(restarts, "PATIENCE", 2)
+    monkeypatch.setattr(clusters, "PATIENCE", 2)
     address, _ = cluster(0)
     with pytest.raises(ValueError, match=rf"scheduler = {address}: has no workers after 2 s; start some"):
         restarts.restarts(params, 4, 2, scheduler=address)
@@ -83,7 +85,7 @@ def test_a_cluster_without_workers(params, cluster, monkeypatch):
 @pytest.mark.parametrize("answer", ["nothing", "silence"])
 def test_nothing_answers(params, monkeypatch, answer):
     r"""A port that is closed, and one that takes the connection and says nothing."""
-    monkeypatch.setattr(restarts, "PATIENCE", 1)
+    monkeypatch.setattr(clusters, "PATIENCE", 1)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if answer == "silence":
@@ -91,6 +93,35 @@ def test_nothing_answers(params, monkeypatch, answer):
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(ValueError, match=rf"scheduler = {address}: no Dask scheduler answers there \("):
             restarts.restarts(params, 4, 2, scheduler=address)
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"\x01", b"SSH-2.0-OpenSSH_9.6\r\n", b"\xff" * 64, b"\x08" + b"\0" * 15, b"\0" * 8]
+)
+@pytest.mark.parametrize("closes", [True, False])
+def test_another_server_answers(params, monkeypatch, capfd, greeting, closes):
+    r"""One line, and within its patience, whatever it says."""
+    monkeypatch.setattr(clusters, "PATIENCE", 1)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address, connections = f"tcp://127.0.0.1:{listener.getsockname()[1]}", []
+
+        def serve():
+            connection, _ = listener.accept()
+            connections.append(connection)
+            connection.sendall(greeting)
+            if closes:
+                connection.close()
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        with pytest.raises(ValueError, match=rf"scheduler = {address}: no Dask scheduler answers there \("):
+            restarts.restarts(params, 4, 2, scheduler=address)
+        server.join()
+        assert len(connections) == 1  # Dask's client, which may hang, was not tried
+        connections[0].close()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_the_library(params, monkeypatch):

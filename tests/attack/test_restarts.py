@@ -164,6 +164,31 @@ def test_a_killed_process_is_an_error(params, monkeypatch):
         restarts(params, runs=2, jobs=2, **OPTIONS)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(weights, tmp_path, number):
+    args = ["attack", weights, "--m", "40", "--runs", "4", "--jobs", "2", "--iterations", "100000", "--out", tmp_path]
+    args += ["--set", "alpha=50"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minirecon", *args], start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not list(tmp_path.glob("run-*.state.npz")):  # its workers are at work
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    process.wait()
+    end = time.monotonic() + 60
+    while alive(process.pid):
+        assert time.monotonic() < end, alive(process.pid)
+        time.sleep(0.1)
+
+
+def alive(session):
+    r"""The processes of a session that are left."""
+    done = subprocess.run(["ps", "-o", "pid=,stat=,args=", "-s", str(session)], capture_output=True, text=True)
+    return [line for line in done.stdout.splitlines() if line.split()[1][0] != "Z"]
+
+
 def test_errors_in_a_run_are_its_own(params):
     nothing = (Layer(np.zeros((3, 2))), Layer(np.zeros((1, 3))))
     for jobs in (1, 2):
