@@ -12,6 +12,7 @@ from ..io.archive import shown
 from ..io.inputs import written
 from ..io.weights import ENDINGS
 from . import attack, figure, verbs
+from .streams import unbroken
 
 INPUTS = "what the network was given for pixels in [0, 1]: centred, less the mean training image; raw; or MEAN,STD, \
 such as 0.1307,0.3081, for RGB R,G,B means, then R,G,B stds"
@@ -22,9 +23,11 @@ CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, o
 
 def main(argv=None):
     r"""Run one verb. Returns the exit status: 0; 1 if `course check` found a mistake; 2 with one line for bad input."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without Greek shows ? for θ, and the run goes on
+    with unbroken():
+        return _main(argv)
+
+
+def _main(argv):
     args = _parser().parse_args(argv)
     try:
         with np.errstate(all="ignore"):  # what overflows is refused where it matters, in one line
