@@ -35,7 +35,7 @@ def run(
             params, time = None, 0.0  # None: initial weights of the seed; later the same network goes on
             for target in levels:
                 options = {"params": params, "target_time": None, "target_log_loss": target, "progress": progress}
-                (params, history, _), data = trained(case, n, hidden, seed + net, **options)
+                (params, history, *_), data = trained(case, n, hidden, seed + net, **options)
                 time += history["time"][-1]
                 lam = kkt.multipliers(mlp.cast(params, float), data.x, data.y)
                 # Σλ = ‖θ¹‖²/γ, by Euler for layer 1; the attack's λ is m times that of its candidates: its mean
