@@ -24,7 +24,7 @@ def _make(name, args):
         data = {key: np.asarray(value) for key, value in module.run(args.seed, True, **settings).items()}
         with atomic(run.out / f"{name}.npz") as temporary:
             np.savez_compressed(temporary, **data)
-        run.draw(name, module.draw(data))
+        run.draw(name, module.draw, data)
         caption = module.caption(data).strip()
         write_text(run.out / f"{name}.md", caption + "\n")
         print(printed(caption))

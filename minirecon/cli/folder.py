@@ -1,6 +1,9 @@
-r"""The folder of a command's results: its name; and what took long to make is not replaced unasked."""
+r"""The folder of a command's results: its name, what its record says, and what in it is not replaced unasked."""
 
 import json
+import platform
+import sys
+from importlib.metadata import version
 from pathlib import Path
 
 SECONDS = ("demo", "figure", "kkt", "score")  # commands whose results, the work of seconds, may be replaced
@@ -49,3 +52,20 @@ def _held(out, verb, parts):
     if not found and verb in OTHER and (out / OTHER[verb]).exists():
         return OTHER[verb], False
     return None, False
+
+
+def versions():
+    r"""What made the results: versions, by name."""
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in ("minirecon", "numpy", "scipy", "autograd", "matplotlib")
+    }
+
+
+def peak_mb():
+    r"""The most memory that this process has had, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

@@ -3,12 +3,10 @@ r"""What a verb of the command line leaves behind: a folder with `results.json` 
 import contextlib
 import json
 import os
-import platform
-import sys
 import tempfile
 import textwrap
 import time
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
 from .. import losses, metrics, mlp
@@ -19,7 +17,7 @@ from ..experiments.drawing import curves, images
 from ..io.files import take, write_text
 from ..io.inputs import pixels
 from . import tables
-from .folder import spare
+from .folder import peak_mb, spare, versions
 
 
 class Run:
@@ -33,6 +31,7 @@ class Run:
 
     def __init__(self, args, default, config, parts=None, resume=False):
         self.out, self.start = Path(args.out or default), time.monotonic()
+        self.pictures = {}
         self.results = {"command": args.verb, "config": config, "seed": args.seed}
         self.made = [folder for folder in (self.out, *self.out.parents) if not folder.exists()]
         try:
@@ -75,10 +74,9 @@ class Run:
             for folder in self.made:
                 folder.rmdir()  # refuses a folder that is not empty
 
-    def draw(self, name, figure):
-        r"""Write a figure as `name`.png; None, where there is nothing to draw, is passed over."""
-        if figure is not None:
-            images.save(figure, self.out / f"{name}.png")
+    def draw(self, name, make, *args, **options):
+        r"""Have `name`.png drawn when all else is written: the figure that `make` returns, or None for no picture."""
+        self.pictures[self.out / f"{name}.png"] = partial(make, *args, **options)
 
     def write_candidates(self, params, rec, class_names=None, initial=None, share=None, **more):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual, or that of θ − θ₀.
@@ -87,8 +85,9 @@ class Run:
         """
         candidates.save_candidates(rec, self.out / "candidates.npz", **more)
         known = {"note": ""} if rec.inputs != "centred" else {}
-        self.draw("candidates", images.candidates(pixels(rec.x, rec.inputs), rec.y, rec.lam, class_names, **known))
-        self.draw("losses", curves.loss_history(rec.history))
+        shown = pixels(rec.x, rec.inputs), rec.y, rec.lam, class_names
+        self.draw("candidates", images.candidates, *shown, **known)
+        self.draw("losses", curves.loss_history, rec.history)
         done = len(next(iter(rec.history.values()), []))
         length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
         self.results |= {"m": len(rec.x), **length, "interrupted": rec.interrupted}
@@ -123,7 +122,7 @@ class Run:
         r"""Write, draw and print what several runs agree on."""
         agreed = consensus(rec)
         save_consensus(agreed, self.out / "consensus.npz")
-        self.draw("consensus", images.consensus(pixels(agreed.x, rec.inputs), agreed.y, agreed.support))
+        self.draw("consensus", images.consensus, pixels(agreed.x, rec.inputs), agreed.y, agreed.support)
         every, half = (sum(agreed.support >= least) for least in (1, 0.5))
         print(
             f"{len(agreed.x)} groups of candidates that are alike: {every} found by all runs,\n"
@@ -141,7 +140,7 @@ class Run:
         summary = metrics.summary(score)
         null = {name: metrics.summary(other) for name, other in score.null.items()}
         self.results |= {"n": len(data.x), **summary, "null": null}
-        self.draw("reconstructions", images.reconstructions(score, data))
+        self.draw("reconstructions", images.reconstructions, score, data)
         print("\n" + tables.scores({f"{m} candidates": summary}, null, len(data.x)))
         print("This uses the true training set: an evaluation, not part of the attack.")
         if "ssim" not in summary:
@@ -158,30 +157,17 @@ class Run:
             )
 
     def finish(self, spent=(), name="results", **results):
-        r"""Write `name`.json, remove files that are `spent` once it is there, and print where everything is."""
+        r"""Write `name`.json, remove files that are `spent` once it is there, draw, and print where everything is."""
         seconds = round(time.monotonic() - self.start, 2)
-        self.results |= {"versions": _versions(), "seconds": seconds, "peak_mb": _peak_mb(), **results}
+        self.results |= {"versions": versions(), "seconds": seconds, "peak_mb": peak_mb(), **results}
         write_text(self.out / f"{name}.json", json.dumps(self.results, indent=1, allow_nan=False) + "\n")
         for path in spent:
             path.unlink(missing_ok=True)
+        for path, make in self.pictures.items():
+            images.draw(make, path)
         files = ", ".join(sorted(name for name, *_ in self._stamps() - self.before))
         print(f"\nTook {self.results['seconds']:.0f} s. Wrote to {self.out}:")
         print(textwrap.fill(files, 79, initial_indent="  ", subsequent_indent="  "))
-
-
-def _versions():
-    return {"python": platform.python_version()} | {
-        name: version(name) for name in ("minirecon", "numpy", "scipy", "autograd", "matplotlib")
-    }
-
-
-def _peak_mb():
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def where_possible(write, *args):

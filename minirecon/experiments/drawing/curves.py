@@ -5,7 +5,7 @@ from itertools import cycle
 import numpy as np
 
 from . import BLACK, BLUE, GREEN, LINES, ORANGE, SKY
-from .images import blank, cells
+from .images import blank, cells, plain
 
 TERMS = {  # of the attack's loss, as a Reconstruction's history has them
     "parameter": (BLUE, "-", "parameter loss"),
@@ -59,7 +59,7 @@ def training(history, title="Training over flow time", dotted=None):
 
 def kkt(report, name):
     r"""λ of a `kkt.Report` against the margin and against σ(−yΦ), the two that theory connects it with."""
-    title = f"KKT conditions at the {len(report.lam)} training samples of {name}"
+    title = f"KKT conditions at the {len(report.lam)} training samples of {plain(name)}"
     figure, (left, right) = panels(2, title, size=(4.5, 4.4))
     left.plot(report.margin, report.lam, "o", color=BLUE, markersize=5, alpha=0.7)
     left.axvline(report.gamma, linestyle="--", color=ORANGE, label=f"γ = {report.gamma:.3g}, the smallest margin")

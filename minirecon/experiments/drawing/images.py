@@ -3,8 +3,13 @@ r"""Pictures of candidates: above their originals, all of them, and what several
 Matplotlib's object interface is used, so that no window, display or global state is involved.
 """
 
+import contextlib
+import os
+import warnings
+
 import numpy as np
 
+from ...io.archive import shown
 from ...io.files import atomic
 from ...metrics import PointScore, image_shape, stretch
 from . import BLACK, BLUE, ORANGE
@@ -14,9 +19,29 @@ MOST_PAIRS = 20  # in the picture of reconstructions
 MOST_CANDIDATES = 100  # in the grid
 
 
+@contextlib.contextmanager
+def ours():
+    r"""Matplotlib as it is shipped: nothing that a user has set, in files or variables, changes what is drawn here."""
+    before = dict(os.environ)
+    os.environ |= {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"}  # a user's may be such that it can't be imported
+    try:
+        import matplotlib  # imported here: `minirecon --help` need not wait for it
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    shipped = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context(shipped):
+        yield
+
+
+def plain(text):
+    r"""A name from a path or a file, for a title: no mathematics in it, no bytes that are no text, and not long."""
+    return shown(text, 40).replace("$", r"\$")
+
+
 def blank(width, height, title=None, fontsize=12):
     r"""An empty figure, in inches."""
-    from matplotlib.figure import Figure  # imported here: `minirecon --help` need not wait for it
+    from matplotlib.figure import Figure
 
     empty = Figure(figsize=(width, height), layout="constrained")
     if title:
@@ -26,8 +51,20 @@ def blank(width, height, title=None, fontsize=12):
 
 def save(figure, path):
     r"""Write a figure as PNG at 120 dots an inch, whole or not at all."""
-    with atomic(path) as temporary:
+    with ours(), atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)
+
+
+def draw(make, path):
+    r"""Save the figure that `make()` returns; None is passed over. Raises ValueError, in one line, if that fails."""
+    try:
+        with ours(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a name in a script that the font lacks
+            figure = make()
+            if figure is not None:
+                save(figure, path)
+    except (Exception, KeyboardInterrupt) as reason:
+        raise ValueError(f"{path}: not drawn ({type(reason).__name__} {reason}); all else is there") from None
 
 
 def cells(part, rows, columns, **options):
@@ -54,7 +91,7 @@ def reconstructions(score, data):
     order = np.argsort(-score.ssim)[:MOST_PAIRS]
     which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
     title = (
-        f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {data.name}\n"
+        f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {plain(data.name)}\n"
         "(sorted by SSIM; the nearest of all candidates is chosen with the true image in hand)"
     )
     figure = blank(10, 2.45 * -(-len(order) // COLUMNS) + 0.7, title, 11)
@@ -102,7 +139,7 @@ def _points(score, data):
     axes.set(
         xlabel="red, 0 to 1" if is_colour else "coordinate 1",
         ylabel="blue, 0 to 1" if is_colour else f"coordinate {truth.shape[1]}",
-        title=f"{data.name}: reconstructed from the weights alone\nand the {len(data.x)} training samples",
+        title=f"{plain(data.name)}: reconstructed from the weights alone\nand the {len(data.x)} training samples",
     )
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
@@ -122,7 +159,7 @@ def image_rows(part, labels, images, shape, titles):
 def label(y, class_names=None):
     r"""What one label is called: the name of its class, or −1, +1, 0, 1, … where names are not known."""
     if class_names:
-        return class_names[int(y > 0) if len(class_names) == 2 else int(y)]
+        return plain(class_names[int(y > 0) if len(class_names) == 2 else int(y)])
     return str(y) if np.issubdtype(np.asarray(y).dtype, np.integer) else "+1" if y > 0 else "−1"
 
 
