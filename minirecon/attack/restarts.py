@@ -65,6 +65,8 @@ def restarts(
             raise ValueError(f"{name} = {value}: expected a whole number, {least} or more")
     if scheduler is not None and jobs is not None:
         raise ValueError(f"jobs = {jobs} with scheduler = {scheduler}: expected one; a cluster has as many as workers")
+    if optimizer == "differences":
+        raise ValueError("optimizer = 'differences': expected one attack, not runs; it has no random start")
     params, known = check(params), {} if initial is None else {"initial": attack.start_of(initial, params)}
     settings = attack.complete(optimizer, settings, len(params[-1].weight), initial)
     if folder:

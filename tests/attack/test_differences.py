@@ -5,6 +5,7 @@ import pytest
 
 from minirecon import Layer, load, load_dataset, metrics, mlp, reconstruct, score, train
 from minirecon.attack import differences
+from minirecon.attack.restarts import restarts
 from minirecon.io.datasets import data_file
 
 
@@ -93,6 +94,11 @@ def test_what_it_cannot_do():
     alike = (Layer(np.ones((5, 4)), np.ones(5)), Layer(np.ones((1, 5))))  # units of one direction: no two to subtract
     with pytest.raises(ValueError, match="no difference of two units looks like an image"):
         reconstruct(alike, 4, optimizer="differences")
+
+
+def test_it_has_no_runs():
+    with pytest.raises(ValueError, match="optimizer = 'differences': expected one attack, not runs"):
+        restarts(load(data_file("mnist-n20.pth")), 20, 2, optimizer="differences")
 
 
 def test_an_untrained_network_shows_nothing():
