@@ -58,11 +58,12 @@ def save(figure, path):
 def draw(make, path):
     r"""Save the figure that `make()` returns; None is passed over. Raises ValueError, in one line, if that fails."""
     try:
-        with ours(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a name in a script that the font lacks
-            figure = make()
-            if figure is not None:
-                save(figure, path)
+            with ours():
+                figure = make()
+                if figure is not None:
+                    save(figure, path)
     except (Exception, KeyboardInterrupt) as reason:
         raise ValueError(f"{path}: not drawn ({type(reason).__name__} {reason}); all else is there") from None
 
