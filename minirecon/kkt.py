@@ -215,7 +215,9 @@ def kkt_report(params, data, scalar=mlp.margin):
     each = {"zero": 0 * lam, "late": late, "best": lam, "signed": np.linalg.lstsq(root, target, rcond=None)[0]}
     residual = {name: losses.residual(params, x, n * value, y, scalar) for name, value in each.items()}
     gamma = float(q.min())
-    by_layer = [mlp.square_norm([layer]) / gamma for layer in params] if mlp.homogeneity_degree(params) else None
+    # the soft margin of several outputs is not homogeneous
+    euler = mlp.homogeneity_degree(params) and (len(params[-1].weight) == 1 or scalar is mlp.margin_of_classes)
+    by_layer = [mlp.square_norm([layer]) / gamma for layer in params] if euler else None
     return Report(
         margin=q,
         gamma=gamma,

@@ -275,7 +275,8 @@ def labels(y, outputs):
         return (y > 0).astype(int)
     if outputs == 1 or not onp.isin(found, onp.arange(outputs)).all():
         expected = "−1 and +1 for one output" if outputs == 1 else f"0 to {outputs - 1} for {outputs} outputs"
-        raise ValueError(f"labels from {found.min():g} to {found.max():g}; expected {expected}")
+        there = ", ".join(f"{label:g}" for label in found[:3]) + ", …" * (len(found) > 3)
+        raise ValueError(f"labels {there}; expected {expected}, data in as many classes")
     return onp.asarray(y, int)
 
 

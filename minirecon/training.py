@@ -141,7 +141,7 @@ def train(
     record_every=10,
     progress=False,
 ):
-    r"""Train an MLP on a Dataset until its flow time or its log-loss reaches the target, or, with decay, it rests.
+    r"""Train an MLP on a Dataset until its flow time or its log-loss reaches the target; with decay, for so many steps.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def train(
     Raises
     ------
     ValueError : an unknown method or loss, a loss or params that the classes don't fit, no target at all or one out of
-        range, a gradient of zero, or a loss that is no longer finite
+        range, a gradient of zero, a loss that is no longer finite, or a decay that takes all weights to 0
     """
     classes = len(data.class_names)
     loss = loss or ("logistic" if classes == 2 else "softmax")
@@ -176,9 +176,11 @@ def train(
             raise ValueError(f"{name} = {value!r}: expected {' or '.join(map(repr, known))}")
     if loss != "softmax" and classes != 2:
         raise ValueError(f"loss = {loss!r}: expected 'softmax' for {classes} classes")
-    if not 0 <= decay < np.inf:
-        raise ValueError(f"decay = {decay}: expected a number of at least 0")
-    if target_time is None and target_log_loss is None:
+    max_steps = (STEPS_WITH_DECAY if decay else MAX_STEPS) if max_steps is None else max_steps
+    for name, value, least in (("decay", decay, 0), ("record_every", record_every, 1), ("max_steps", max_steps, 1)):
+        if not least <= value < np.inf:
+            raise ValueError(f"{name} = {value}: expected a number of at least {least}")
+    if not decay and target_time is None and target_log_loss is None:
         raise ValueError("no flow time and no log L to stop at: expected at least one target")
     if target_time is not None and not target_time > 0:
         raise ValueError(f"target_time = {target_time}: expected a positive flow time")
@@ -204,8 +206,10 @@ def train(
     def record(params, phi, log_loss, direction):
         rows.append(_record(params, direction, data, metrics.lead(phi, y), log_loss, time, step))
         if decay:
-            gradient = with_decay(params)[1]
-            rows[-1]["stationarity"] = (mlp.square_norm(gradient) / mlp.square_norm(params)) ** 0.5 / decay
+            if mlp.square_norm(params) < 1e-12 * mlp.square_norm(initial):
+                raise ValueError(f"decay = {decay}: the weights have gone to 0; expected a smaller one")
+            left = mlp.square_norm(with_decay(params)[1]) / mlp.square_norm(params)
+            rows[-1]["stationarity"] = left**0.5 / decay
 
     def with_decay(params):
         _, log_loss, direction = state(params)
@@ -220,7 +224,6 @@ def train(
             record(params, *state(params))
 
     rows, time, step, interrupted = [], 0.0, 0, False
-    max_steps = max_steps or (STEPS_WITH_DECAY if decay else MAX_STEPS)
     with progress_line(max_steps if decay else 1.0, "train", progress) as bar, np.errstate(all="ignore"), memory.kept():
         if decay:
             interrupted = minimise.over_weights(with_decay, params, bar, max_steps, moved)
@@ -240,8 +243,7 @@ def train(
                     record(params, phi, log_loss, direction)
                 # θ ← θ − lr ∇L with ∇L = L ∇ log L
                 lr = LEARNING_RATE if method == "gd" else flow_step(params, direction, log_loss)
-                if target_time is not None:
-                    lr = min(lr, target_time - time)  # end at T, not beyond it
+                lr = min(lr, (np.inf if target_time is None else target_time) - time)  # end at T, not beyond it
                 params = mlp.each(lambda p, g: p + float(lr * np.exp(log_loss)) * g, params, direction)  # noqa: B023
                 time, step = time + lr, step + 1
         except KeyboardInterrupt:
@@ -249,5 +251,4 @@ def train(
                 raise
             interrupted = True
         record(params, *state(params))
-    history = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    return TrainingRun(params, history, interrupted, initial)
+    return TrainingRun(params, {key: np.array([row[key] for row in rows]) for key in rows[0]}, interrupted, initial)

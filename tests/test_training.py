@@ -276,6 +276,9 @@ def test_decay_is_interrupted_too(monkeypatch):
         (2, {"loss": "hinge"}, "loss = 'hinge': expected 'logistic' or 'softmax' or 'mse'"),
         (2, {"decay": -1.0}, "decay = -1.0: expected a number of at least 0"),
         (2, {"decay": float("nan")}, "decay = nan: expected a number of at least 0"),
+        (2, {"decay": 100.0}, "decay = 100.0: the weights have gone to 0; expected a smaller one"),
+        (2, {"max_steps": 0}, "max_steps = 0: expected a number of at least 1"),
+        (2, {"record_every": 0}, "record_every = 0: expected a number of at least 1"),
         (3, {"params": mlp.initialise(np.random.default_rng(0), 5, (4,))}, "params: 1 outputs; expected 3"),
         (2, {"loss": "mse", "target_log_loss": 0.5}, "expected a number from -600 to 0.000, log L where Φ = 0"),
     ],
@@ -291,9 +294,9 @@ def test_labels():
     assert mlp.labels(y, 2).tolist() == [0, 1, 1]
     assert mlp.labels(np.array([0, 2, 1]), 3).tolist() == [0, 2, 1]
     for labels, outputs, message in (
-        ([0, 2, 1], 1, "labels from 0 to 2; expected −1 and .1 for one output"),
-        ([-1, 1], 3, "labels from -1 to 1; expected 0 to 2 for 3 outputs"),
-        ([0, 3], 3, "labels from 0 to 3; expected 0 to 2 for 3 outputs"),
+        ([0, 2, 1], 1, "labels 0, 1, 2; expected −1 and .1 for one output"),
+        ([-1, 1], 3, "labels -1, 1; expected 0 to 2 for 3 outputs, data in as many classes"),
+        ([0, 3], 3, "labels 0, 3; expected 0 to 2 for 3 outputs"),
     ):
         with pytest.raises(ValueError, match=message):
             mlp.labels(np.array(labels), outputs)

@@ -68,7 +68,8 @@ def reconstruct(
     progress : show a progress line on standard error; a string is the name it goes by
     checkpoint : a path (.npz) to save the state of the attack to, every 100 iterations (1000 of "sgd"). If it
         is there already, the attack goes on from it, with the same result bit for bit as if it had never been
-        cut short. It stays there: remove it when the result is safe
+        cut short. It stays there: remove it when the result is safe. (Neither this nor dtype and progress matter to
+        "differences", which takes seconds)
     settings : instead of the defaults in `SETTINGS[optimizer]`, or `SEVERAL` and `KNOWN`, which go before them; and
         inputs, what the network was given for pixels: "centred" (default), "raw", or numbers as in `io.inputs`. The
         range of the candidates follows from it
@@ -120,9 +121,12 @@ def reconstruct(
 def start_of(initial, params):
     r"""Initial weights, checked against the trained: CheckpointError for other shapes, or the same weights."""
     initial = check(initial, "initial")
-    shapes = [[None if p is None else p.shape for layer in each for p in layer] for each in (initial, params)]
-    if shapes[0] != shapes[1]:
-        raise CheckpointError(f"initial: shapes {shapes[0]}; expected {shapes[1]}, those of the trained weights")
+    if len(initial) != len(params):
+        raise CheckpointError(f"initial: {len(initial)} layers; expected {len(params)}, as the trained weights have")
+    for number, pair in enumerate(zip(initial, params, strict=True), start=1):
+        one, other = (" and ".join(str(None if p is None else p.shape) for p in layer) for layer in pair)
+        if one != other:
+            raise CheckpointError(f"initial: layer {number} has shapes {one}; expected {other}, the trained weights'")
     if not square_norm(subtract(params, initial)):
         raise CheckpointError("initial: the weights are the trained ones; expected those before the training")
     return initial

@@ -13,8 +13,9 @@ It differs from the authors' method in six ways, each of which a trial showed to
 6. in layer 1 a unit counts less than by the square of its weights. As training was finite, a unit's misfit grows
    with its weights, and unscaled, the few large units would rule.
 
-Where initial weights θ₀ are known, θ − θ₀ = Σ cᵢ∇Φ(xᵢ) has to be explained, with c of any sign and no labels; every
-layer then counts by its share. As gradients turn on the way from θ₀ to θ, they are taken in between (`between`).
+Where initial weights θ₀ are known, θ − θ₀ = Σ cᵢ∇Φ(xᵢ) has to be explained, with c of any sign and no labels. What is
+left of each layer then counts as a share of it, and of the upper layers a tenth, as in 5. As gradients turn on the way
+from θ₀ to θ, they are taken in between (`between`).
 """
 
 from functools import partial

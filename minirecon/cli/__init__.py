@@ -17,7 +17,8 @@ from .streams import unbroken
 INPUTS = "what the network was given for pixels in [0, 1]: centred, less the mean training image; raw; or MEAN,STD, \
 such as 0.1307,0.3081, for RGB R,G,B means, then R,G,B stds"
 TRAINED = "The network must consist of Linear layers and ReLUs, with a bias in the first layer at most, and be trained \
-long after it fits its samples, without regularisation, from a small start of layer 1."
+long after it fits its samples, from a small start of layer 1. Otherwise: --initial for known initial weights of any \
+size; --optimizer differences after weight decay."
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
 

@@ -65,6 +65,7 @@ def kkt(report, alone=None):
         rows += _by_layer([f"  {label}", f"{each['total']:.4g}", f"{each['relative']:.1%}"], parts)
     explained = [1 - part / norm for part, norm in zip(residual["best"]["per_layer"], norms, strict=True)]
     rows += _by_layer(["  explained at best", "", ""], [f"{share:.1%}" for share in explained])
+    start = "  What a layer keeps of its random start, no sum over samples explains."
     lines = [
         f"primal feasibility: margins yΦ(x) from γ = {report.gamma:.4g} to {report.margin.max():.4g}",
         f"dual feasibility: λ ≥ 0; above 0 for {int((report.lam > 0).sum())} of {len(report.lam)} samples",
@@ -75,6 +76,7 @@ def kkt(report, alone=None):
     if sums is not None:
         lines[-1] += f"; ‖θ‖²/(Lγ) = {report.euler:.4g}, of layers ‖θˡ‖²/γ = {', '.join(f'{s:.4g}' for s in sums)}"
     if alone:
+        lines.insert(0, "(for several classes yΦ stands for the soft margin, Φ_y − log Σ exp Φⱼ over j ≠ y)")
         shares = [each.residual["best"]["relative"] for each in (report, alone)]
         lines.append(
             "with every rival j by its share p_ij the best λ leaves {:.1%}, with the largest {:.1%}".format(*shares)
@@ -83,7 +85,7 @@ def kkt(report, alone=None):
         [
             "stationarity: ‖θ − Σ λᵢyᵢ∇Φ(xᵢ)‖², in all, relative to ‖θ‖², and by layer",
             columns((26, 10, 8, 12, 10, 10), rows),
-            "  What a layer keeps of its random start, no sum over samples explains.",
+            *([start] if residual["best"]["relative"] > 0.05 else []),
             *(textwrap.fill(line, 79, subsequent_indent="  ") for line in lines),
         ]
     )
@@ -100,8 +102,9 @@ def rest(params, last):
     r"""What is reached of a stationary point with weight decay."""
     ranks = [int(np.linalg.matrix_rank(layer.weight.astype(float), rtol=1e-2)) for layer in params]
     return (
-        f"‖∇‖ is {last['stationarity']:.1%} of decay ‖θ‖; squared norms of the layers "
-        f"{', '.join(f'{norm**2:.3g}' for norm in last['norm'])}; ranks {', '.join(map(str, ranks))}; "
+        f"after {last['step']} steps of L-BFGS ‖∇‖ is {last['stationarity']:.1%} of decay ‖θ‖; "
+        f"squared norms of the layers {', '.join(f'{norm**2:.3g}' for norm in last['norm'])}; "
+        f"ranks {', '.join(map(str, ranks))}; "
         f"{conditions.distinct_units(params)} directions among {len(params[0].weight)} units of layer 1"
     )
 

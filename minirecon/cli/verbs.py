@@ -53,6 +53,7 @@ def run_train(args):
     data = datasets.load_dataset(args.case, args.n, args.classes, args.inputs)
     names = ("hidden", "loss", "decay", "method", "first_scale", "hidden_biases")
     config = {name: getattr(args, name) for name in names}
+    config["loss"] = args.loss or ("logistic" if args.classes == 2 else "softmax")
     config["target_time"] = None if args.time == float("inf") else args.time
     echoed = {"case": args.case, "n": args.n, "classes": args.classes, "inputs": args.inputs, **config}
     with Run(args, f"minirecon-out/train-{Path(args.case).stem}", echoed) as run:
@@ -66,10 +67,8 @@ def run_train(args):
             weights.save(mlp.cast(params, "float16" if args.half else "float32"), run.out / f"{name}.pth")
         run.draw("training", curves.training, trained.history)
         last = {key: values[-1].tolist() for key, values in trained.history.items()}
-        print(
-            f"flow time T {last['time']:.4g} after {last['step']} steps, log L {last['log_loss']:.2f}, "
-            f"smallest margin {last['min_margin']:.2f}"
-        )
+        time = f"flow time T {last['time']:.4g} after {last['step']} steps, " * (not args.decay)
+        print(f"{time}log L {last['log_loss']:.2f}, smallest margin {last['min_margin']:.2f}")
         if args.decay:
             print(textwrap.fill(tables.rest(trained.params, last), 79))
         held_out = f"test {last['test_accuracy']:.3f} (of {len(data.x_test)})" if len(data.x_test) else "no test set"
