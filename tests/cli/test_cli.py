@@ -315,7 +315,9 @@ def test_many_runs(weights, anywhere, capsys, interrupt):
 
 def test_runs_on_points_have_no_consensus(anywhere, capsys):
     save((Layer(np.eye(3, 2)), Layer(np.ones((1, 3)))), "net.npz")
-    status, out, _ = run(capsys, "attack", "net.npz", "--m", 4, "--iterations", 5, "--runs", 2, "--out", "out")
+    status, out, _ = run(
+        capsys, "attack", "net.npz", "--m", 4, "--iterations", 5, "--runs", 2, "--jobs", 1, "--out", "out"
+    )
     assert status == 0
     assert "No consensus: candidates of 2 numbers each; expected at least 16" in " ".join(out.split())
     assert not (anywhere / "out" / "consensus.npz").exists()
