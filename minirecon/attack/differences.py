@@ -62,9 +62,12 @@ def differences(params, m, rng, neighbours=20, limits=(-1.0, 1.0)):
     if not len(x):
         raise ValueError("no difference of two units looks like an image; expected weights of a trained network")
     x = ranked(x[rng.permutation(len(x))[:MOST]], m)
-    phi = mlp.forward(params, x).phi
-    y = np.where(phi[:, 0] < 0, -1.0, 1.0) if phi.shape[1] == 1 else phi.argmax(axis=1)
-    return Reconstruction(x, np.ones(len(x)), y)
+    return Reconstruction(x, np.ones(len(x)), _labels(mlp.forward(params, x).phi))
+
+
+def _labels(phi):
+    r"""The label that the outputs phi (n, K) speak for: the sign of the one, or the number of the largest."""
+    return np.where(phi[:, 0] < 0, -1.0, 1.0) if phi.shape[1] == 1 else phi.argmax(axis=1)
 
 
 def _rows(params):
@@ -90,8 +93,7 @@ def _nearest(points, k):
 def _signals(params, x, units):
     r"""δⱼ(x) / ‖[wⱼ bⱼ]‖, each x's part in the rows of these units but for a factor above 0: (n, r)."""
     net = mlp.forward(params, x)
-    y = np.where(net.phi[:, 0] < 0, -1.0, 1.0) if net.phi.shape[1] == 1 else net.phi.argmax(axis=1)
-    signal = mlp.backward(params, net.gates, mlp.margin(net.phi, y)[1])[0]
+    signal = mlp.backward(params, net.gates, mlp.margin(net.phi, _labels(net.phi))[1])[0]
     return signal[:, units] / np.linalg.norm(np.column_stack(params[0])[units], axis=1)
 
 

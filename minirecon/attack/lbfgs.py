@@ -60,8 +60,9 @@ def pose(params, y, settings, initial=None):
         y = None
     first, *upper = targets
     v, scale = span(first.weight, k, settings["spectrum"])  # (d, k), (k,)
-    factors = [unit_scale(first)] + [None] * len(upper)
-    if initial is not None:
+    if initial is None:
+        factors = [unit_scale(first)] + [None] * len(upper)
+    else:
         factors = [layer[0].dtype.type(mlp.square_norm([layer]) ** -0.5) for layer in targets]
     # (W¹ − G¹)V / scale is W¹V / scale less the gradient Σ cᵢδᵢuᵢᵀ in the weights of the network on u
     whitened = first._replace(weight=np.dot(first.weight, v / scale))

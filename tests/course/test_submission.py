@@ -52,7 +52,7 @@ def site(tmp_path, monkeypatch):
 @pytest.fixture
 def odd(tmp_path, monkeypatch, site):
     class_ = tmp_path / "class"
-    for name in ("alice", LATIN, "nested/work/handout", "utf-16", "mark", "latin", "two/old", "two/new", "trudy"):
+    for name in ("alice", LATIN, "nested/deep/handout", "utf-16", "mark", "latin", "two/old", "two/new", "trudy"):
         submission(class_ / name, TASK.path, GATE)
     (class_ / "nested" / "__MACOSX" / "minirecon").mkdir(parents=True)
     shutil.copytree(class_ / "alice" / "minirecon", class_ / "flat")
