@@ -3,10 +3,20 @@ r"""The documents as a website that is read from disk, and their quotes brought 
     python docs/build.py fill        write quoted code, outputs and numbers into docs/*.md (quotes.py)
     python docs/build.py site OUT    build the site: open OUT/index.html
 
-Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to; no
-script, nothing from a network. Formulas become MathML. In each section, text and formulas go to the left column,
-the code and pictures that follow them to the right one. Whatever is wrong, an unknown mark, a broken link, LaTeX that
-can't be converted, is an error that names file and line, and then nothing is written.
+Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to;
+nothing from a network, and no script but a widget's. Formulas become MathML. In each section, text and formulas go to
+the left column, the code and pictures that follow them to the right one. Whatever is wrong, an unknown mark, a broken
+link, LaTeX that can't be converted, is an error that names file and line, and then nothing is written.
+
+A widget is a line of its own in a page; the picture and its text may be left out:
+
+    <!-- widget: NAME figures/still.png "what is to be seen" -->
+
+It becomes the picture, below it <div class="widget" data-widget="NAME"></div>, and at the page's end, once,
+<script defer src="widgets/NAME.js">: a classic script, since a browser reads no module from disk, that finds its
+elements itself. All of docs/widgets/NAME.* is copied beside it. Without a script there is the picture.
+
+Answers are folded as on GitHub: <details><summary>Question</summary>, a blank line, Markdown, a blank line, </details>.
 """
 
 import html
@@ -40,6 +50,7 @@ class Site:
 
     def __init__(self, paths):
         self.problems, self.files, self.links, self.pages, self.paths = [], {}, [], {}, list(paths)
+        self.scripts = {}  # of each page
         queue = [*paths]
         for path in paths:
             self.parse(path)
@@ -77,6 +88,14 @@ class Site:
         if not path.is_file() or not path.is_relative_to(ROOT):
             return page.problem(line, f"{href}: no such file")
         return self.link(page, path, anchor, line)
+
+    def widget(self, page, name, line):
+        r"""Note that a page has a widget: its files become a part of the site."""
+        script = DOCS / "widgets" / f"{name}.js"
+        if not script.is_file():
+            page.problem(line, f"widget {name}: no docs/widgets/{name}.js")
+        self.scripts.setdefault(page.path, {})[script] = None
+        self.files |= {target(path): path for path in script.parent.glob(f"{name}.*")}
 
     def render(self, path):
         r"""What becomes of a file: HTML of Markdown and Python, itself of anything else."""
@@ -121,6 +140,8 @@ class Site:
             if other in self.pages
         )
         style, home = (relative(DOCS / name, path) for name in ("style.css", "README.md"))
+        for script in self.scripts.get(path, ()):
+            body += f'\n<script defer src="{relative(script, path)}"></script>'
         return TEMPLATE.format(title=html.escape(title), style=style, home=home, items=items, body=body, ways=ways)
 
 

@@ -30,6 +30,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+WIDGET = re.compile(r'^<!-- widget: (?P<name>[\w-]+)(?: (?P<still>[^\s"]+) "(?P<alt>[^"]*)")? -->$', re.MULTILINE)
 VALUE = re.compile(r"<!--= *(?P<mark>[^>]*?) *-->(?P<text>[^<]*)<!--=-->")
 
 
@@ -159,7 +160,8 @@ def fill(path, text, *, outputs=None):
 
     rest = VALUE.sub(lambda match: "\n" * match[0].count("\n"), text)
     for comment in re.finditer(r"<!--.*?(-->|$)", rest, re.DOTALL):
-        problem(comment, f"{comment[0][:60]!r} is no mark of ours")
+        if not WIDGET.match(rest, comment.start()):
+            problem(comment, f"{comment[0][:60]!r} is no mark of ours")
     result = FENCE.sub(fence, VALUE.sub(number, text))
     if problems:
         raise DocsError("\n".join(problems))

@@ -9,9 +9,10 @@ from markdown_it.renderer import RendererHTML
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from quotes import ROOT, fill, source
+from quotes import ROOT, WIDGET, fill, source
 
 LANGUAGES = {"py": "python", "python": "python", "sh": "bash", "": "text", "text": "text", "toml": "toml"}
+FOLD = re.compile(r"<details>\s*<summary>(?P<summary>.*)</summary>", re.DOTALL)  # and, after blank lines, </details>
 
 
 def mathml(latex, display):
@@ -69,8 +70,10 @@ class Renderer(RendererHTML):
 
     def image(self, tokens, idx, options, env):
         token = tokens[idx]
-        alt = html.escape(token.content, quote=True)
-        src = env["site"].resolve(env["page"], token.attrGet("src"), token.meta["line"])
+        return self.picture(token.attrGet("src"), token.content, token.meta["line"], env)
+
+    def picture(self, src, alt, line, env):
+        src, alt = env["site"].resolve(env["page"], src, line), html.escape(alt, quote=True)
         return f'<a href="{src}"><img src="{src}" alt="{alt}"></a>'
 
     def link_open(self, tokens, idx, options, env):
@@ -95,7 +98,19 @@ class Renderer(RendererHTML):
         return f'<span title="{html.escape(mark[1])}">'
 
     def html_block(self, tokens, idx, options, env):
-        return env["page"].problem(tokens[idx].map[0] + 1, f"HTML {tokens[idx].content[:40]!r}: expected Markdown")
+        text, line = tokens[idx].content.strip(), tokens[idx].map[0] + 1
+        if widget := WIDGET.fullmatch(text):
+            still = self.picture(widget["still"], widget["alt"], line, env) if widget["still"] else ""
+            env["site"].widget(env["page"], widget["name"], line)
+            return f'{still}<div class="widget" data-widget="{widget["name"]}"></div>'
+        if fold := FOLD.fullmatch(text):
+            summary = parser().parseInline(fold["summary"])[0].children
+            for token in summary:
+                token.meta["line"] = line
+            return f"<details><summary>{self.renderInline(summary, options, env)}</summary>"
+        if text == "</details>":
+            return text
+        return env["page"].problem(line, f"HTML {text[:40]!r}: expected Markdown, a widget or <details>")
 
 
 def parser():
@@ -133,13 +148,17 @@ class Page:
 
     def rows(self):
         r"""The page as rows (text, beside): lists of top-level blocks, each a list of tokens."""
-        rows, block = [([], [])], []
+        rows, block, folds = [([], [])], [], 0
         for token in self.tokens:
             block.append(token)
-            if token.level or token.nesting > 0:
+            if token.type == "html_block":
+                folds += token.content.count("<details>") - token.content.count("</details>")
+            if token.level or token.nesting > 0 or folds:
                 continue
-            images = block[0].type == "paragraph_open" and {c.type for c in block[1].children} <= {"image", "softbreak"}
-            if images or (block[0].type == "fence" and block[0].info not in ("math", "sh")):
+            widget = len(block) == 1 and block[0].type == "html_block"
+            paragraph = block[0].type == "paragraph_open"
+            images = paragraph and {c.type for c in block[1].children} <= {"image", "softbreak"}
+            if widget or images or (block[0].type == "fence" and block[0].info not in ("math", "sh")):
                 rows[-1][1].append(block)
             else:
                 told = any(other[0].type != "heading_open" for other in rows[-1][0])
@@ -147,6 +166,8 @@ class Page:
                     rows.append(([], []))
                 rows[-1][0].append(block)
             block = []
+        if folds:
+            self.problem(block[0].map[0] + 1 if block else 1, "<details> and </details> do not match")
         return [row for row in rows if any(row)]
 
 

@@ -87,6 +87,9 @@ def folder(tmp_path, monkeypatch):
     )
     (root / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
     (root / "docs" / "style.css").write_text("")
+    (root / "docs" / "widgets").mkdir()
+    for name in ("toy.js", "toy.csv", "toys.js"):
+        (root / "docs" / "widgets" / name).write_text("")
     (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
     for module in (quotes, render, build):
         monkeypatch.setattr(module, "ROOT", root)
@@ -128,6 +131,14 @@ def test_fill_writes_code_output_and_numbers(folder, capsys):
         ("is <!-- code: toy.C -->", "3: '<!-- code: toy.C -->' is no mark of ours"),
         ("is <!--= runs/r a/b/1 d -->1", "3: '<!--= runs/r a/b/1 d -->' is no mark of ours"),
         ("is <br> here", "3: HTML '<br>'"),
+        ("is <details> here", "3: HTML '<details>'"),
+        ("<details><summary>Q</summary>\n\nA", "3: <details> and </details> do not match"),
+        ("<details><summary>Q</summary>\nA</details>", "3: HTML '<details><summary>Q"),
+        ("<details><summary>Q $`\\q`$</summary>\n\nA\n\n</details>", "3: '\\\\q': \\q can't be converted"),
+        ("</details>", "3: <details> and </details> do not match"),
+        ("<!-- widget: nonesuch -->", "3: widget nonesuch: no docs/widgets/nonesuch.js"),
+        ('<!-- widget: toy nonesuch.png "a" -->', "3: nonesuch.png: no such file"),
+        ("is <!-- widget: toy -->", "3: '<!-- widget: toy -->' is no mark of ours"),
         ("<table></table>", "3: HTML '<table></table>"),
         ("one\n[two](nonesuch.md)", "4: nonesuch.md: no such file"),
         ("[two](../../outside.md)", "3: ../../outside.md: no such file"),
@@ -174,6 +185,39 @@ def test_rows_anchors_and_marks_of_a_page(folder):
     assert '<span title="runs/r a/b/1 d">−7</span>' in page
     assert 'id="L-3"' in (folder / "out" / "source" / "minirecon" / "toy.py.html").read_text()
     assert '<a rel="prev" href="index.html">Index</a>' in page
+
+
+def test_a_widget_is_its_picture_an_element_and_one_script(folder):
+    (folder / "docs" / "still.png").write_bytes(b"")
+    mark = '<!-- widget: toy still.png "a & b" -->'
+    (folder / "docs" / "page.md").write_text(f"# T\n\nLook:\n\n{mark}\n\nAnd\n\n<!-- widget: toy -->\n")
+    build.site(folder / "out")
+    page = (folder / "out" / "page.html").read_text()
+    still, element = (
+        '<a href="still.png"><img src="still.png" alt="a &amp; b"></a>',
+        '<div class="widget" data-widget="toy">',
+    )
+    assert f"<aside>{still}{element}</div></aside>" in page
+    assert page.count(element) == 2
+    assert page.count('<script defer src="widgets/toy.js"></script>') == 1
+    assert "<script" not in (folder / "out" / "index.html").read_text()
+    assert [path.name for path in sorted((folder / "out" / "widgets").iterdir())] == ["toy.csv", "toy.js"]
+
+
+def test_folded_answers_hold_markdown_and_formulas(folder):
+    fold = (
+        "<details><summary>Is $`x`$ *it*?</summary>\n\nYes, $`y`$:\n\n```math\nz\n```\n\n```sh\nls\n```\n\n</details>\n"
+    )
+    listed = "".join(f"   {line}\n" if line else "\n" for line in fold.splitlines())
+    (folder / "docs" / "page.md").write_text(f"# T\n\nAsk.\n\n{fold}\n1. one\n\n{listed}\n2. two\n")
+    build.site(folder / "out")
+    page = (folder / "out" / "page.html").read_text()
+    for part in page.split("<details>")[-2:]:
+        inside = part.partition("</details>")[0]
+        assert inside.count("<math") == 3
+        assert "<em>it</em>?</summary>" in inside
+        assert "<figure" in inside
+    assert page.count('<section class="row') == 1
 
 
 class Reader(HTMLParser):
