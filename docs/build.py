@@ -14,7 +14,8 @@ A widget is a line of its own in a page; the picture and its text may be left ou
 
 It becomes the picture, below it <div class="widget" data-widget="NAME"></div>, and at the page's end, once,
 <script defer src="widgets/NAME.js">: a classic script, since a browser reads no module from disk, that finds its
-elements itself. All of docs/widgets/NAME.* is copied beside it. Without a script there is the picture.
+elements itself. All of docs/widgets/NAME.* is copied beside it; common.js, if there is one, goes before it. Without a
+script there is the picture.
 
 Answers are folded as on GitHub: <details><summary>Question</summary>, a blank line, Markdown, a blank line, </details>.
 """
@@ -94,8 +95,9 @@ class Site:
         script = DOCS / "widgets" / f"{name}.js"
         if not script.is_file():
             page.problem(line, f"widget {name}: no docs/widgets/{name}.js")
-        self.scripts.setdefault(page.path, {})[script] = None
-        self.files |= {target(path): path for path in script.parent.glob(f"{name}.*")}
+        scripts = [each for each in (script.with_name("common.js"), script) if each.is_file()]
+        self.scripts.setdefault(page.path, {}).update(dict.fromkeys(scripts))
+        self.files |= {target(path): path for path in (*scripts, *script.parent.glob(f"{name}.*"))}
 
     def render(self, path):
         r"""What becomes of a file: HTML of Markdown and Python, itself of anything else."""

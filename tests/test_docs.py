@@ -88,7 +88,7 @@ def folder(tmp_path, monkeypatch):
     (root / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
     (root / "docs" / "style.css").write_text("")
     (root / "docs" / "widgets").mkdir()
-    for name in ("toy.js", "toy.csv", "toys.js"):
+    for name in ("toy.js", "toy.csv", "toys.js", "common.js"):
         (root / "docs" / "widgets" / name).write_text("")
     (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
     for module in (quotes, render, build):
@@ -199,9 +199,11 @@ def test_a_widget_is_its_picture_an_element_and_one_script(folder):
     )
     assert f"<aside>{still}{element}</div></aside>" in page
     assert page.count(element) == 2
-    assert page.count('<script defer src="widgets/toy.js"></script>') == 1
+    common, toy = (f'<script defer src="widgets/{name}.js"></script>' for name in ("common", "toy"))
+    assert page.count("<script") == 2
+    assert f"{common}\n{toy}" in page
     assert "<script" not in (folder / "out" / "index.html").read_text()
-    assert [path.name for path in sorted((folder / "out" / "widgets").iterdir())] == ["toy.csv", "toy.js"]
+    assert [path.name for path in sorted((folder / "out" / "widgets").iterdir())] == ["common.js", "toy.csv", "toy.js"]
 
 
 def test_folded_answers_hold_markdown_and_formulas(folder):
