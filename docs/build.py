@@ -2,6 +2,7 @@ r"""The documents as a website that is read from disk, and their quotes brought 
 
     python docs/build.py fill        write quoted code, outputs and numbers into docs/*.md (quotes.py)
     python docs/build.py site OUT    build the site: open OUT/index.html
+    python docs/build.py notebooks OUT   make a Jupyter notebook of each chapter (notebooks.py)
 
 Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to;
 nothing from a network, and no script but a widget's. Formulas become MathML. In each section, text and formulas go to
@@ -28,6 +29,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from notebooks import is_chapter, notebook
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -186,9 +188,24 @@ def site(out, paths=None):
     light, dark = (HtmlFormatter(style=theme, nobackground=True).get_style_defs(".code") for theme in THEMES)
     style = (DOCS / "style.css").read_text(encoding="utf-8")
     built.files[Path("style.css")] = f"{style}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    write(out, built.files)
+
+
+def notebooks(out):
+    r"""Write a notebook of each chapter, and the pictures in them, into the folder `out`. Raises DocsError."""
+    files = {}
+    for path in filter(is_chapter, pages()):
+        files[target(path).with_suffix(".ipynb")], pictures = notebook(path)
+        files |= {target(picture): picture for picture in pictures}
+    write(out, files)
+
+
+def write(out, files):
+    r"""All files into the folder `out`, or none: a dict path: text or the Path of what is copied."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
-        for name, content in built.files.items():
+        Path(temporary).chmod(0o755)  # copytree gives it to `out`, for others to read
+        for name, content in files.items():
             path = Path(temporary) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
@@ -208,6 +225,9 @@ def main(arguments):
             case ["site", out]:
                 site(Path(out).resolve())
                 print(f"open {Path(out) / 'index.html'}")
+            case ["notebooks", out]:
+                notebooks(Path(out).resolve())
+                print(f"open a notebook in {out}")
             case _:
                 print(__doc__.strip().partition("\n\n")[2].partition("\n\n")[0], file=sys.stderr)
                 return 2

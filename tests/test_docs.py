@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import build
+import notebooks
 import pytest
 import quotes
 import render
@@ -28,9 +29,11 @@ def test_quotes_numbers_and_tables_are_up_to_date(name):
     assert quotes.fill(PAGES[name], read(PAGES[name])) == read(PAGES[name])
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if "\n```python\n" in read(PAGES[name])])
+@pytest.mark.parametrize(
+    "name", [name for name in PAGES if name not in CHAPTERS and "\n```python\n" in read(PAGES[name])]
+)
 def test_blocks_run_and_print_what_the_page_says(name):
-    r"""Either the output stands below the block, or its comments say what is printed."""
+    r"""Either the output stands below the block, or its comments say what is printed. Chapters: test_notebooks.py."""
     blocks = [(match["info"], match["body"]) for match in quotes.FENCE.finditer(read(PAGES[name]))]
     outputs = quotes.run([body for info, body in blocks if info == "python"])
     pairs = zip(blocks, [*blocks[1:], ("", "")], strict=True)
@@ -91,9 +94,9 @@ def folder(tmp_path, monkeypatch):
     for name in ("toy.js", "toy.csv", "toys.js", "common.js"):
         (root / "docs" / "widgets" / name).write_text("")
     (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
-    for module in (quotes, render, build):
+    for module in (quotes, render, build, notebooks):
         monkeypatch.setattr(module, "ROOT", root)
-    for module in (quotes, build):
+    for module in (quotes, build, notebooks):
         monkeypatch.setattr(module, "DOCS", root / "docs")
     return root
 
@@ -220,6 +223,38 @@ def test_folded_answers_hold_markdown_and_formulas(folder):
         assert "<em>it</em>?</summary>" in inside
         assert "<figure" in inside
     assert page.count('<section class="row') == 1
+
+
+def test_a_notebook_has_the_words_of_its_chapter_and_pictures_that_show(folder):
+    docs = folder / "docs"
+    (docs / "figures").mkdir()
+    (docs / "figures" / "a.png").write_bytes(b"picture")
+    (docs / "page.md").write_text("# No chapter\n")
+    (docs / "02-next.md").write_text("# 2. Next\n")
+    (docs / "01-first.md").write_text(
+        "# 1. First\n\nis <!--= runs/r a/b/1 d -->−7<!--=-->, $`x\n+ y`$, "
+        "[next](02-next.md#a), [page](page.md), [me](#b).\n"
+        '\n![A](figures/a.png)\n\n<!-- widget: toy figures/a.png "B" -->\n\n<!-- widget: toy -->\n\n```math\nz\n```\n\n'
+        "```py toy.C\nC = 3\n```\n\n```python\nprint(1)\n```\n\n```text output\n1\n```\n\n```text\nplain\n```\n\n"
+        "<details><summary>Why?</summary>\n\nSo:\n\n```python\nprint(2)\n```\n\nThus.\n\n</details>\n\nEnd.\n"
+    )
+    assert build.main(["notebooks", str(folder / "out")]) == 0
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["01-first.ipynb", "02-next.ipynb", "figures"]
+    assert (folder / "out" / "figures" / "a.png").read_bytes() == b"picture"
+    assert (folder / "out").stat().st_mode & 0o777 == 0o755
+    cells = json.loads(read(folder / "out" / "01-first.ipynb"))["cells"]
+    assert [(cell["cell_type"], cell["source"]) for cell in cells[1:]] == [
+        (
+            "markdown",
+            "# 1. First\n\nis −7, $x + y$, [next](02-next.ipynb), page, me.\n\n![A](figures/a.png)\n\n"
+            "![B](figures/a.png)\n\n\n\n$$\nz\n$$\n\n*minirecon/toy.py*:\n\n```python\nC = 3\n```",
+        ),
+        ("code", "print(1)"),
+        ("markdown", "```text\nplain\n```\n\n<details><summary>Why?</summary>\n\nSo:\n\n\n</details>"),
+        ("code", "print(2)"),
+        ("markdown", "<details><summary>Why?</summary>\n\n\n\nThus.\n\n</details>\n\nEnd."),
+    ]
+    assert cells[2]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "1\n"}]
 
 
 class Reader(HTMLParser):
