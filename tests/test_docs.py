@@ -8,11 +8,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import build
+import columns
 import notebooks
 import pytest
 import quotes
 import render
 import runs
+import website
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.relative_to(quotes.DOCS).as_posix(): path for path in quotes.pages()}
@@ -94,9 +96,9 @@ def folder(tmp_path, monkeypatch):
     for name in ("toy.js", "toy.csv", "toys.js", "common.js"):
         (root / "docs" / "widgets" / name).write_text("")
     (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
-    for module in (quotes, render, build, notebooks):
+    for module in (quotes, columns, render, website, build, notebooks):
         monkeypatch.setattr(module, "ROOT", root)
-    for module in (quotes, build, notebooks):
+    for module in (quotes, website, build, notebooks):
         monkeypatch.setattr(module, "DOCS", root / "docs")
     return root
 
