@@ -144,6 +144,37 @@ def known():
     return result
 
 
+def rates():
+    r"""How loss and squared norms grow with time, from the data of the figure `training` (chapter 3)."""
+    data = np.load(Path(__file__).parent / "figures" / "training.npz")
+    time, loss, norm = (data[f"flow_{key}"] for key in ("time", "log_loss", "norm"))
+    result = {}
+    for power in range(2, 7):
+        at = int(np.argmin(np.abs(time - 10.0**power)))  # the record nearest to it
+        result[str(power)] = {
+            "time": float(time[at]),
+            "offset": float(-loss[at] - np.log(time[at])),
+            "corrected": float(-loss[at] - np.log(time[at]) - 4 / 3 * np.log(-loss[at])),
+            "root": float(norm[at, 0] ** 2 / (-loss[at]) ** (2 / 3)),
+            "linear": float(norm[at, 0] ** 2 / -loss[at]),
+        }
+    return result
+
+
+def gates():
+    r"""The attack with plain gates and with smooth ones of several widths (chapter 5)."""
+    data, params, result = mr.load_dataset("mnist", n=20), mr.load(datasets.data_file("mnist-n20.pth")), {}
+    widths = {"none": 1e30, "1e6": 1e6, "1e4": 1e4, "1000": 1e3, "150": 150.0, "20": 20.0}  # 1e30: σ(αz) is the step
+    for name, alpha in widths.items():
+        scores = [mr.score(mr.reconstruct(params, m=60, seed=seed, alpha=alpha, **ATTACK), data) for seed in SEEDS]
+        result[name] = {
+            "over_0.9": [int(np.sum(score.ncc > 0.9)) for score in scores],
+            "ncc": [float(np.median(score.ncc)) for score in scores],
+            "start": [float(np.median(score.null["start"].ncc)) for score in scores],
+        }
+    return result
+
+
 def _inner(layers, others):
     pairs = [pair for two in zip(layers, others, strict=True) for pair in zip(*two, strict=True)]
     return sum(float(np.vdot(*pair)) for pair in pairs if pair[0] is not None)
@@ -153,7 +184,7 @@ RUNS = {
     "demo-mnist": lambda: demo("mnist"), "demo-cifar10": lambda: demo("cifar10"),
     "demo-colours": lambda: demo("colours"), "demo-circle": lambda: demo("circle"),
     "flow": flow, "kkt": kkt_reports, "optimisers": optimisers, "defences": defences,
-    "rivals": rivals, "known": known,
+    "rivals": rivals, "known": known, "rates": rates, "gates": gates,
 }  # fmt: skip
 
 
