@@ -1,7 +1,7 @@
 r"""The documents as a website that is read from disk, and their quotes brought up to date.
 
-    python docs/build.py fill        write quoted code, outputs and numbers into docs/*.md (quotes.py)
-    python docs/build.py site OUT    build the site: open OUT/index.html
+    python docs/build.py fill   write quoted code, outputs and numbers into docs/*.md (quotes.py)
+    python docs/build.py site OUT [--student]   build the site: open OUT/index.html
     python docs/build.py notebooks OUT   make a Jupyter notebook of each chapter (notebooks.py)
 
 Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to;
@@ -18,6 +18,8 @@ It becomes the picture, below it <div class="widget" data-widget="NAME"></div>, 
 elements itself. All of docs/widgets/NAME.* is copied beside it; common.js, if there is one, goes before it. Without a
 script there is the picture.
 
+The student's edition (edition.py) has no solutions of the coursework.
+
 Answers are folded as on GitHub: <details><summary>Question</summary>, a blank line, Markdown, a blank line, </details>.
 """
 
@@ -26,6 +28,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from edition import Student
 from notebooks import is_chapter, notebook
 from pygments.formatters import HtmlFormatter
 from quotes import DOCS, ROOT, DocsError, fill_all, pages
@@ -46,9 +49,11 @@ def in_order(paths):
     return sorted(paths, key=key)
 
 
-def site(out, paths=None):
-    r"""Build the site of `paths` (all of docs/) in the folder `out`. Raises DocsError, with nothing written."""
-    built = Site(in_order(paths or pages()))
+def site(out, student=None):
+    r"""Build the site in the folder `out`, for a Student or for all. Raises DocsError, with nothing written."""
+    built = Site(in_order(path for path in pages() if not (student and student.hides(path))), student)
+    if student:
+        student.check(built.files)
     light, dark = (HtmlFormatter(style=theme, nobackground=True).get_style_defs(".code") for theme in THEMES)
     style = (DOCS / "style.css").read_text(encoding="utf-8")
     built.files[Path("style.css")] = f"{style}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
@@ -86,8 +91,8 @@ def main(arguments):
             case ["fill"]:
                 for path in fill_all():
                     print(f"filled {path.relative_to(ROOT)}")
-            case ["site", out]:
-                site(Path(out).resolve())
+            case ["site", out] | ["site", out, "--student"]:
+                site(Path(out).resolve(), Student() if arguments[2:] else None)
                 print(f"open {Path(out) / 'index.html'}")
             case ["notebooks", out]:
                 notebooks(Path(out).resolve())

@@ -32,14 +32,17 @@ class Page:
         self.anchors.add(anchor)
         return anchor
 
-    def rows(self):
-        r"""The page as rows (text, beside): lists of top-level blocks, each a list of tokens."""
+    def rows(self, keeps=lambda page, block: True):
+        r"""The page as rows (text, beside): lists of the top-level blocks that `keeps` keeps, each a list of tokens."""
         rows, block, folds = [([], [])], [], 0
         for token in self.tokens:
             block.append(token)
             if token.type == "html_block":
                 folds += token.content.count("<details>") - token.content.count("</details>")
             if token.level or token.nesting > 0 or folds:
+                continue
+            if not keeps(self, block):
+                block = []
                 continue
             widget = len(block) == 1 and block[0].type == "html_block"
             paragraph = block[0].type == "paragraph_open"

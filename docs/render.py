@@ -36,13 +36,25 @@ class Renderer(RendererHTML):
         if kind not in LANGUAGES:
             return page.problem(line, f"```{token.info}: unknown kind of block")
         caption = {"text": "prints" if rest else "", "python": "run it"}.get(kind, "")
+        text, turn = token.content, ""
         if kind == "py":
+            text, turn = self.task(rest, line, env) if env["site"].student else (text, "")
             path, first, _ = source(rest)
+            first = env["site"].student.line(path, first) if env["site"].student else first
             href = env["site"].link(page, path, f"L-{first}", line)
             caption = f'<a href="{href}">{path.relative_to(ROOT)}</a>, {rest.split(".", 1)[1]}'
-        code = highlight(token.content, get_lexer_by_name(LANGUAGES[kind]), HtmlFormatter(nowrap=True))
+        code = highlight(text or token.content, get_lexer_by_name(LANGUAGES[kind]), HtmlFormatter(nowrap=True))
         caption = caption and f"<figcaption>{caption}</figcaption>"
-        return f'<figure class="code {kind}">{caption}<pre tabindex="0"><code>{code}</code></pre></figure>'
+        return f'<figure class="code {kind}">{caption}<pre tabindex="0"><code>{code}</code></pre>{turn}</figure>'
+
+    def task(self, name, line, env):
+        r"""What students see of a quoted function that is a task: its docstring, and a box."""
+        text, task = env["site"].student.quote(name)
+        if task is None:
+            return None, ""
+        assignment = env["site"].student.page(task)
+        href = env["site"].link(env["page"], assignment, "", line)
+        return text, f'<p class="turn">Your turn: <a href="{href}">task {task.id}</a>, {task.points} points</p>'
 
     def image(self, tokens, idx, options, env):
         token = tokens[idx]

@@ -23,9 +23,13 @@ def target(path):
 
 
 class Site:
-    r"""The pages at `paths`, in order, and what they link to: `files` maps a path in the site to text or a Path."""
+    r"""The pages at `paths`, in order, and what they link to: `files` maps a path in the site to text or a Path.
 
-    def __init__(self, paths):
+    student : edition.Student, or None for the instructor's edition
+    """
+
+    def __init__(self, paths, student=None):
+        self.student = student
         self.problems, self.files, self.links, self.pages, self.paths = [], {}, [], {}, list(paths)
         self.scripts = {}  # of each page
         queue = [*paths]
@@ -64,6 +68,8 @@ class Site:
             path = path / "README.md"
         if not path.is_file() or not path.is_relative_to(ROOT):
             return page.problem(line, f"{href}: no such file")
+        if self.student and self.student.hides(path):
+            return page.problem(line, f"{href}: not for students; expected such a link in a paragraph of its own")
         return self.link(page, path, anchor, line)
 
     def widget(self, page, name, line):
@@ -79,6 +85,7 @@ class Site:
         r"""What becomes of a file: HTML of Markdown and Python, itself of anything else."""
         if path.suffix == ".py":
             name, code = path.relative_to(ROOT), path.read_text(encoding="utf-8")
+            code = self.student.source(path, code) if self.student else code
             code = highlight(code, get_lexer_by_name("python"), HtmlFormatter(linespans="L"))
             return self.wrap(path, str(name), f'<h1>{name}</h1><div class="code">{code}</div>')
         if path.suffix != ".md":
@@ -88,7 +95,14 @@ class Site:
         if path not in self.pages:
             return ""  # its mistakes are in self.problems
         page = self.pages[path]
-        return self.wrap(path, page.title, "\n".join(self.row(page, *row) for row in page.rows()))
+        return self.wrap(path, page.title, "\n".join(self.row(page, *row) for row in page.rows(self.keeps)))
+
+    def keeps(self, page, block):
+        r"""Whether a block of a page stays: the student's edition lacks paragraphs that link to what it lacks."""
+        if self.student is None or block[0].type != "paragraph_open":
+            return True
+        links = [child.attrGet("href") for child in block[1].children if child.type == "link_open"]
+        return not any(self.student.hides((page.path.parent / link).resolve()) for link in links)
 
     def row(self, page, text, beside):
         md, env = parser(), {"site": self, "page": page}

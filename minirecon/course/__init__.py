@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 from . import grading, handout
+from .chapters import FOLDER, website
 from .examiner import Examiner
 
 PACKAGE = Path(__file__).parent.parent.parent  # a checkout or a handout, unless this is an installed copy
@@ -19,10 +20,12 @@ NO_SANDBOX = (
 def write_handout(args):
     r"""Write the students' copy."""
     root = handout.home(PACKAGE, Path.cwd())
-    count = handout.handout(Path(args.dir), root)
+    site, lacks = website(root)
+    count = handout.handout(Path(args.dir), root, site)
     tasks, _ = handout.load_tasks(root)
     print(f"minirecon course handout: wrote {args.dir}, without the bodies of {len(tasks)} functions")
     print(f"{count} lines were cut out, and none of them is left anywhere in it")
+    print(f"without the chapters: {lacks}" if lacks else f"the chapters: {Path(args.dir) / FOLDER / 'index.html'}")
 
 
 def check(args):

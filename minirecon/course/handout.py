@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TASKS = Path("docs/assignments/tasks.toml")
-WITHHELD = ("instructor.md", "planted.md")  # of docs/assignments
+WITHHELD = ("instructor.md", "key.md", "planted.md")  # of docs/assignments
 NAMES = 2  # a line with fewer names and numbers, such as `return x` or `else:`, gives nothing away
 
 
@@ -135,13 +135,14 @@ def leaks(removed, files):
     return [(path, line) for path, text in texts.items() for line in sorted(removed) if line in text]
 
 
-def handout(out, root):
+def handout(out, root, more=None):
     r"""Write the students' copy: the package with holes, the tests of the tasks, the assignments, the data.
 
     Parameters
     ----------
     out : Path, a folder that is not there yet
     root : Path, the repository's checkout
+    more : dict path: bytes, further files for it
 
     Returns
     -------
@@ -156,7 +157,7 @@ def handout(out, root):
         raise ValueError(f"{out}: is there already; expected a new folder")
     (tasks, common), removed, count = load_tasks(root), set(), 0
     check_solved(root, tasks)
-    files = {path: (root / path).read_bytes() for path in _contents(root, tasks)}
+    files = {path: (root / path).read_bytes() for path in _contents(root, tasks)} | (more or {})
     for task in tasks:
         path = Path("minirecon", task.path)
         source, lines = cut(files[path].decode(), task)

@@ -19,7 +19,7 @@ import pytest
 from cheats import CHEATS, GATE, HONEST, ON_IMPORT, RIGHT, TASKS, TOTAL, reference, with_body, with_module
 from planted import MISTAKES, ROOT
 
-from minirecon import cli
+from minirecon import cli, course
 from minirecon.course import examiner, grading, handout, submission
 
 
@@ -356,12 +356,35 @@ def run(capsys, *args):
     return status, *capsys.readouterr()
 
 
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            "import nonesuch",
+            "without the chapters: No module named 'nonesuch'; expected pip install \".[docs]\" before",
+        ),
+        ("raise SystemExit('docs/a.md:3: wrong')", "minirecon course: the chapters: docs/a.md:3: wrong"),
+        ("raise SystemExit(3)", "build.py ended with status 3"),
+    ],
+)
+def test_a_handout_says_in_one_line_why_it_has_no_chapters(checkout, tmp_path, monkeypatch, capsys, build, message):
+    (checkout / "docs" / "build.py").write_text(build)
+    monkeypatch.setattr(course, "PACKAGE", checkout)
+    status, out, error = run(capsys, "handout", tmp_path / "mine")
+    assert message in out + error
+    assert (tmp_path / "mine").exists() == (status == 0) == ("import" in build)
+    assert status == 0 or error.count("\n") == 1
+    assert not (tmp_path / "mine" / "chapters").exists()
+
+
 def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     r"""Hand out, check, get it wrong, get it right, have it graded."""
     monkeypatch.chdir(ROOT)  # an installed copy finds the assignments there
     status, out, _ = run(capsys, "handout", tmp_path / "mine")
     assert status == 0
     assert f"without the bodies of {len(TASKS)} functions" in out
+    assert f"the chapters: {tmp_path / 'mine' / 'chapters' / 'index.html'}" in out
+    assert "Your turn" in (tmp_path / "mine" / "chapters" / "02-mlp.html").read_text()
     mine, task = tmp_path / "mine", TASKS["1.1"]
     monkeypatch.chdir(mine)
     status, out, _ = run(capsys, "check", "1.1")
