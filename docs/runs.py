@@ -154,7 +154,7 @@ def rates():
         result[str(power)] = {
             "time": float(time[at]),
             "offset": float(-loss[at] - np.log(time[at])),
-            "corrected": float(-loss[at] - np.log(time[at]) - 4 / 3 * np.log(-loss[at])),
+            "corrected": float(-loss[at] - np.log(time[at]) - 4 / 3 * np.log(np.log(time[at]))),
             "root": float(norm[at, 0] ** 2 / (-loss[at]) ** (2 / 3)),
             "linear": float(norm[at, 0] ** 2 / -loss[at]),
         }
