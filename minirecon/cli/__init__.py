@@ -138,6 +138,7 @@ def _parser():
     text = "write the students' copy of the package, with holes in it"
     sub = verb("handout", course.write_handout, text, among=among)
     sub.add_argument("dir", metavar="DIR", help="a new folder")
+    sub.add_argument("--variant", metavar="SEED", help="another set of the same tasks, chosen by this word")
 
     sub = verb("check", course.check, "try one task, and say what failed", among=among)
     sub.add_argument("task", metavar="TASK", help="its number, such as 1.2")
@@ -146,6 +147,7 @@ def _parser():
     sub = verb("grade", course.grade, "grade a submission, or a class", more=course.NO_SANDBOX, among=among)
     sub.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder of such folders")
     sub.add_argument("--assignment", type=int, metavar="N", help="grade its tasks alone (default: all)")
+    sub.add_argument("--variant", metavar="SEED", help="that of the handout, if it was made with one")
     sub.add_argument("--seconds", type=float, default=60, help="time limit of one task (default %(default)g)")
     sub.add_argument("--jobs", type=int, help="tasks at a time (default: one on each core)")
     sub.add_argument("--out", metavar="DIR", help="folder for grades.json, .csv (default minirecon-out/grades)")

@@ -1,7 +1,7 @@
 r"""Coursework: another set of the same tasks, by edits to the solution, its docstrings, the sheets and the tests.
 
-tests/variants.toml is the table of edits; a seed chooses among them. What comes out is a checkout of its own, from which
-handouts are made and against which they are graded like the repository's. No part of the paper.
+tests/variants.toml is the table of edits; a seed chooses among them. What comes out is a checkout of its own, from
+which handouts are made and against which they are graded like the repository's. No part of the paper.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ def load_options(root):
 
 
 def choose(options, seed):
-    r"""Of the options of each name one, or none in a third of all cases, as the text `seed` says; the same everywhere."""
+    r"""Of the options of each name one, or none in a third of all cases, as the text `seed` says everywhere."""
     chosen = []
     for name in dict.fromkeys(option["name"] for option in options):
         alike = [option for option in options if option["name"] == name]
