@@ -126,6 +126,7 @@ def _parser():
     names = [*experiments.NAMES, "all"]
     sub.add_argument("name", metavar="NAME", choices=names, help=", ".join(names))
     sub.add_argument("--quick", action="store_true", help="a smaller version, in under two minutes")
+    sub.add_argument("--redraw", action="store_true", help="draw the data in the folder again; nothing is run")
 
     sub = verb("convert", verbs.convert, "write weights in another format")
     sub.add_argument("weights", metavar="IN", help=ENDINGS)

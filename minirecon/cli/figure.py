@@ -2,11 +2,13 @@ r"""`minirecon figure`: run an experiment; write its picture, data, caption and 
 
 import json
 import textwrap
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from .. import experiments
-from ..experiments.drawing import captions
+from ..experiments.drawing import captions, images
 from ..io.files import atomic, write_text
 from .output import Run
 
@@ -14,22 +16,51 @@ from .output import Run
 def figure(args):
     r"""Make one figure or all."""
     for name in experiments.NAMES if args.name == "all" else [args.name]:
-        _make(name, args)
+        if args.redraw:
+            redraw(name, Path(args.out or _default(args)))
+        else:
+            _make(name, args)
+
+
+def _default(args):
+    return f"minirecon-out/figure-{args.name}"
 
 
 def _make(name, args):
     r"""Run the experiment `name` and write NAME.npz, .png, .md and .json, and README.md of all that are there."""
     module, settings = experiments.load(name), experiments.settings(name, args.quick)
-    with Run(args, f"minirecon-out/figure-{args.name}", {"name": name, "quick": args.quick, **settings}) as run:
+    with Run(args, _default(args), {"name": name, "quick": args.quick, **settings}) as run:
         data = {key: np.asarray(value) for key, value in module.run(args.seed, True, **settings).items()}
         with atomic(run.out / f"{name}.npz") as temporary:
             np.savez_compressed(temporary, **data)
-        run.draw(name, module.draw, data)
+        for file, draw in experiments.pictures(name).items():
+            run.draw(file, draw, data)
         caption = module.caption(data).strip()
         write_text(run.out / f"{name}.md", caption + "\n")
         print(printed(caption))
         run.finish(name=name, numbers=module.numbers(data))
         write_text(run.out / "README.md", page(run.out))
+
+
+def redraw(name, folder):
+    r"""Make the pictures, the caption and the numbers of NAME.npz again, as they are made today; nothing is run.
+
+    Raises ValueError if there is no such data.
+    """
+    module, path = experiments.load(name), folder / f"{name}.npz"
+    try:
+        with np.load(path) as archive:
+            data = dict(archive)
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{error.filename}: no data to draw; expected those of minirecon figure {name}") from None
+    for file, draw in experiments.pictures(name).items():
+        images.draw(partial(draw, data), folder / file)
+    write_text(folder / f"{name}.md", module.caption(data).strip() + "\n")
+    record |= {"numbers": module.numbers(data)}
+    write_text(path.with_suffix(".json"), json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "README.md", page(folder))
+    print(f"drew {name} in {folder} again")
 
 
 def printed(caption):
@@ -54,5 +85,6 @@ def page(folder):
     parts = [captions.text("page", time=time, table=captions.table(["figure", "seed", "version", "seconds"], rows))]
     for name in records:
         caption = (folder / f"{name}.md").read_text(encoding="utf-8").strip()
-        parts.append(f"## {name}\n![{name}]({name}.png)\n\n{caption}")
+        shown = "\n\n".join(f"![{name}]({file})" for file in experiments.pictures(name))
+        parts.append(f"## {name}\n{shown}\n\n{caption}")
     return "\n\n".join(parts) + "\n"

@@ -74,9 +74,9 @@ class Run:
             for folder in self.made:
                 folder.rmdir()  # refuses a folder that is not empty
 
-    def draw(self, name, make, *args, **options):
-        r"""Have `name`.png drawn when all else is written: the figure that `make` returns, or None for no picture."""
-        self.pictures[self.out / f"{name}.png"] = partial(make, *args, **options)
+    def draw(self, file, make, *args, **options):
+        r"""Have a file drawn when all else is written: the figure that `make` returns, or None for no picture."""
+        self.pictures[self.out / file] = partial(make, *args, **options)
 
     def write_candidates(self, params, rec, class_names=None, initial=None, share=None, **more):
         r"""Write and draw the candidates of an attack and its losses; print the KKT residual, or that of θ − θ₀.
@@ -86,8 +86,8 @@ class Run:
         candidates.save_candidates(rec, self.out / "candidates.npz", **more)
         known = {"note": ""} if rec.inputs != "centred" else {}
         shown = pixels(rec.x, rec.inputs), rec.y, rec.lam, class_names
-        self.draw("candidates", images.candidates, *shown, **known)
-        self.draw("losses", curves.loss_history, rec.history)
+        self.draw("candidates.png", images.candidates, *shown, **known)
+        self.draw("losses.png", curves.loss_history, rec.history)
         done = len(next(iter(rec.history.values()), []))
         length = {"iterations": done} if rec.run is None else {"runs": len(set(rec.run.tolist()))}
         self.results |= {"m": len(rec.x), **length, "interrupted": rec.interrupted}
@@ -122,7 +122,7 @@ class Run:
         r"""Write, draw and print what several runs agree on."""
         agreed = consensus(rec)
         save_consensus(agreed, self.out / "consensus.npz")
-        self.draw("consensus", images.consensus, pixels(agreed.x, rec.inputs), agreed.y, agreed.support)
+        self.draw("consensus.png", images.consensus, pixels(agreed.x, rec.inputs), agreed.y, agreed.support)
         every, half = (sum(agreed.support >= least) for least in (1, 0.5))
         print(
             f"{len(agreed.x)} groups of candidates that are alike: {every} found by all runs,\n"
@@ -140,7 +140,7 @@ class Run:
         summary = metrics.summary(score)
         null = {name: metrics.summary(other) for name, other in score.null.items()}
         self.results |= {"n": len(data.x), **summary, "null": null}
-        self.draw("reconstructions", images.reconstructions, score, data)
+        self.draw("reconstructions.png", images.reconstructions, score, data)
         print("\n" + tables.scores({f"{m} candidates": summary}, null, len(data.x)))
         print("This uses the true training set: an evaluation, not part of the attack.")
         if "ssim" not in summary:

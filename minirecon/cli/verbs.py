@@ -65,7 +65,7 @@ def run_train(args):
             **({"initial": trained.initial} if args.save_initial else {}),
         }.items():
             weights.save(mlp.cast(params, "float16" if args.half else "float32"), run.out / f"{name}.pth")
-        run.draw("training", curves.training, trained.history)
+        run.draw("training.png", curves.training, trained.history)
         last = {key: values[-1].tolist() for key, values in trained.history.items()}
         time = f"flow time T {last['time']:.4g} after {last['step']} steps, " * (not args.decay)
         print(f"{time}log L {last['log_loss']:.2f}, smallest margin {last['min_margin']:.2f}")
@@ -107,7 +107,7 @@ def run_kkt(args):
             other = _fits_better(params, data, 1.0)
             raise ValueError(f"{reason}; --inputs {other} fits these weights" if other else reason) from None
         alone = kkt.kkt_report(params, data, mlp.margin_of_classes) if len(params[-1].weight) > 1 else None
-        run.draw("kkt", curves.kkt, report, data.name)
+        run.draw("kkt.png", curves.kkt, report, data.name)
         print("\n" + tables.kkt(report, alone))
         print("This uses the true training set: a test of the theory, not part of the attack.")
         other = _fits_better(params, data, _left(report))

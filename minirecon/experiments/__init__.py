@@ -4,7 +4,8 @@ A figure is a module of its name, which has
 
     run(seed, progress, **settings) -> dict of arrays, which become NAME.npz; its defaults are the figure's settings
     QUICK    what `--quick` changes in them, a dict, for a version in under two minutes
-    draw(data) -> matplotlib Figure of these arrays
+    draw(data) -> matplotlib Figure of these arrays, which becomes NAME.svg
+    PICTURES where that is not all: a dict of files, NAME.png (for images) or NAME-MORE.svg, and their functions
     numbers(data) -> dict of what was measured, for NAME.json
     caption(data) -> Markdown: what is to be seen, what was measured, where it differs from the paper and why
 """
@@ -27,6 +28,12 @@ NAMES = (
 def load(name):
     r"""The module of a figure."""
     return importlib.import_module(f".{name}", __name__)
+
+
+def pictures(name):
+    r"""The pictures of a figure: a dict of file names and functions that make a Figure of its data."""
+    module = load(name)
+    return getattr(module, "PICTURES", {f"{name}.svg": module.draw})
 
 
 def settings(name, quick=False):

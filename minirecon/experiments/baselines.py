@@ -9,7 +9,7 @@ from .. import metrics
 from ..attack import baselines
 from . import attacked, pixels, shipped, told, whole
 from .drawing import captions
-from .drawing.images import image_rows, parts
+from .drawing.images import cells, image_rows, parts, show
 
 QUICK = {"iterations": 100, "inversion_iterations": 50}
 METHODS = {
@@ -20,6 +20,7 @@ METHODS = {
     "start": "the attack's start",
     "mean_image": "mean image",
 }
+ALIKE = ("start", "mean_image")  # much the same for every image
 SHOWN = 5  # training images of each label
 LARGE = 500
 KEYS = ("ncc", "over_0.9", "ssim", "top10", "best", "rank30")
@@ -66,15 +67,26 @@ def run(
 
 
 def draw(data):
-    r"""The first training images of each label, and below each what every method has for it."""
+    r"""The first training images of each label, and below each what every method has for it; plain nulls once."""
     title = "The nearest candidate to each training image, by method (number above: NCC)"
-    figure, every = parts(data["cases"].tolist(), title, (11, 8.0))
+    figure, every = parts(data["cases"].tolist(), title, 4.4)
     for case, part in every.items():
-        part.suptitle(f"{case}: a net trained on {data['n']} images", fontsize=11)
-        images, ncc = data[f"{case}_images"] / 255, data[f"{case}_ncc"][:, data[f"{case}_chosen"]]
-        titles = [[""] * ncc.shape[1], *np.char.mod("%.2f", ncc)]
-        image_rows(part, ["training image", *METHODS.values()], images, data[f"{case}_shape"], titles)
+        part.suptitle(f"{case}: a net trained on {data['n']} images", fontsize=8)
+        images, ncc = data[f"{case}_images"] / 255, data[f"{case}_ncc"]
+        images = dict(zip(["truth", *METHODS], images, strict=True))
+        ncc = dict(zip(METHODS, ncc, strict=True))
+        rows = {"truth": "training image"} | {name: METHODS[name] for name in METHODS if name not in ALIKE}
+        chosen = data[f"{case}_chosen"]
+        titles = [np.char.mod("%.2f", ncc[name][chosen]) if name in ncc else [""] * len(chosen) for name in rows]
+        upper, lower = part.subfigures(2, 1, height_ratios=(len(rows), 1))
+        image_rows(upper, rows.values(), np.array([images[name] for name in rows]), data[f"{case}_shape"], titles)
+        for axes, name in zip(cells(lower, 1, len(ALIKE))[0], ALIKE, strict=True):
+            title = f"{METHODS[name]}, for all: {np.median(ncc[name]):.2f}"
+            show(axes, images[name][0], data[f"{case}_shape"], title)
     return figure
+
+
+PICTURES = {"baselines.png": draw}
 
 
 def numbers(data):

@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import metrics, mlp
 from . import attacked, trained
-from .drawing import MARKED, captions
-from .drawing.curves import panels
+from .drawing import MARKED, NULLS, captions
+from .drawing.curves import legend, panels
 from .fig3 import unseen
 
 QUICK = {"times": (10.0, 1e3, 1e4), "nets": 1, "iterations": 200}
@@ -64,24 +64,24 @@ def draw(data):
     r"""Images found, and median NCC, against the flow time of the earlier checkpoint: mean and range over the nets."""
     nets, n = data["ncc"].shape[0], int(data["n"])
     title = f"Do two checkpoints leak more than one? {data['case']}, n = {n}; points: mean of {nets} nets, bars: range"
-    figure, every = panels(len(PANELS), title)
+    figure, every = panels(len(PANELS), title, height=2.6)
     x = np.arange(data["ncc"].shape[1] - 1)
     both = [measures(data[key]) for key in ("ncc", "unseen")]
     for axes, (name, label), ours, null in zip(every, PANELS.items(), *both, strict=True):
         for values, line, text, shift in (
             (ours, MARKED[0], "", -0.04),
-            (null, MARKED[1], "null: unseen images, ", 0.04),
+            (null, NULLS[1] | {"marker": "s"}, "null: unseen images, ", 0.04),
         ):
             mean, low, high = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
             error = [(mean - low)[1:], (high - mean)[1:]]
-            axes.errorbar(x + shift, mean[1:], error, **line, markersize=5, capsize=3, label=f"{text}two checkpoints")
+            axes.errorbar(x + shift, mean[1:], error, **line, label=f"{text}two checkpoints")
             axes.axhspan(low[0], high[0], color=line["color"], alpha=0.15)
             axes.axhline(mean[0], color=line["color"], linestyle=":", label=f"{text}the last alone")
         axes.set_xticks(x, ["θ₀", *(f"{time:g}" for time in data["times"][:-1])])
-        axes.set(xlabel=f"flow time of the earlier checkpoint\n(the later one: {data['times'][-1]:g})", ylabel=label)
+        axes.set(xlabel=f"flow time of the earlier checkpoint\n(the later one: {data['times'][-1]:g})")
         axes.set_ylim(*((0, 1) if name == "median NCC" else (-0.03 * n, 1.03 * n)))
-        axes.set_title(name, fontsize=10)
-    every[0].legend(fontsize=7)
+        axes.set_title(label)
+    legend(figure, every[0], 2)
     return figure
 
 

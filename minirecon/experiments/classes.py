@@ -7,8 +7,8 @@ import numpy as np
 
 from .. import metrics
 from . import attacked, pixels, trained
-from .drawing import BLACK, MARKED, captions
-from .drawing.images import COLUMNS, MOST_PAIRS, blank, pairs
+from .drawing import BLACK, MARKED, NULLS, captions
+from .drawing.images import MOST_PAIRS, blank, pairs
 from .fig3 import unseen
 
 QUICK = {"n": 100, "m": 200, "iterations": 300}
@@ -69,34 +69,33 @@ def draw(data):
     r"""The best reconstructions by SSIM above their training images; below, partial NCC of the 30 best."""
     count, names = len(data["images"]), data["class_names"].tolist()
     title = f"{data['case']} in {len(names)} classes, n = {data['n']}: reconstructed from the weights alone"
-    figure = blank(10, 8.8, title)
+    figure = blank(6.8, title)
     above, below = figure.subfigures(2, 1, height_ratios=[1.35, 1])
-    above.suptitle(f"the best {count} of {data['n']} training images by SSIM, each above its original", fontsize=11)
+    above.suptitle(f"the best {count} of {data['n']} training images by SSIM, each above its original")
     images, truth, ncc = data["images"] / 255, data["truth"] / 255, data["ncc"][0]
-    pairs(above, images, truth, data["shape"], data["ssim"][0], ncc)
-    for place in range(count):
-        block, column = divmod(place, COLUMNS)
-        # two rows of images to a block and an empty one
-        axes = above.axes[3 * COLUMNS * block + column]
-        axes.set_title(f"{names[data['labels'][place]]}\nNCC {ncc[place]:.2f}", fontsize=9)
+    titles = [f"{names[label]}\nNCC {value:.2f}" for label, value in zip(data["labels"], ncc, strict=False)]
+    pairs(above, images, truth, data["shape"], titles[:count])
     axes = below.subplots()
     partial = -np.sort(-data["partial"][:, :BEST], axis=1)
-    for i, line in zip((0, 1, 3), MARKED, strict=False):
+    for i, line in zip((0, 1, 3), (MARKED[0], *NULLS), strict=False):
         label = list(ROWS.values())[i]
-        axes.plot(np.arange(1, partial.shape[1] + 1), partial[i], **line, markersize=4, label=label)
+        axes.plot(np.arange(1, partial.shape[1] + 1), partial[i], **line, label=label)
     for row, marker in (("attack", "*"), ("unseen", "x")):
         counts = PUBLISHED[row]
         label = f"published{'' if row == 'attack' else ', unseen images'}: number over 0.7 and 0.8"
-        axes.plot([counts["0.7"], counts["0.8"]], [0.7, 0.8], marker, color=BLACK, markersize=9, label=label)
+        axes.plot([counts["0.7"], counts["0.8"]], [0.7, 0.8], marker, color=BLACK, markersize=5, label=label)
     axes.set(
         xlabel=f"rank among the {partial.shape[1]} best by SSIM",
         ylabel="partial NCC (mean image taken out)",
         xlim=(-0.5, None),
     )
-    axes.set_title("the best by SSIM, sorted by partial NCC", fontsize=10)
-    axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
+    axes.set_title("the best by SSIM, sorted by partial NCC")
+    below.legend(loc="outside lower center", ncols=2)
+    axes.grid()
     return figure
+
+
+PICTURES = {"classes.png": draw}
 
 
 def numbers(data):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import metrics
 from . import attacked, pixels, shipped, untrained
-from .drawing import BLACK, BLUE, GREEN, ORANGE, captions
+from .drawing import BLACK, LINES, NULLS, SMALL, captions
 from .drawing.images import blank, show
 
 QUICK = {"iterations": 300, "seeds": 1}
@@ -21,7 +21,7 @@ ROWS = {
     "unseen": "unseen colours",
     "mean_image": "mean colour",
 }
-LINES = {"trained": (BLUE, "-"), "untrained_up": (ORANGE, "--"), "start_up": (BLACK, ":"), "unseen": (GREEN, "-.")}
+DRAWN = {"trained": LINES[0], "untrained_up": LINES[1], "start_up": NULLS[0], "unseen": NULLS[1]}
 
 
 def run(seed, progress, weights="colours-n20.pth", n=20, m=100, iterations=600, alpha=500.0, upper_weight=1.0, seeds=3):
@@ -56,27 +56,30 @@ def scale_up(x):
 def draw(data):
     r"""Candidates as patches of their colour, by label; below, how many are within a distance of a training colour."""
     shown = {"training set": ("truth", "labels")}  # title: its colours and labels
-    for name in ("trained", "untrained", "untrained_up"):
+    for name in ("trained", "untrained_up"):
         shown[ROWS[name]] = f"colours_{name}", f"labels_{name.removesuffix('_up')}"
-    figure = blank(11, 6.8, "The colour toy: candidates from a trained and from an untrained network")
+    figure = blank(4.6, "The colour toy: candidates from a trained and from an untrained network")
     grid = figure.subplot_mosaic([list(shown), ["below"] * len(shown)])
     below = grid.pop("below")
     for title, (colours, labels) in shown.items():
         order = np.argsort(data[labels], kind="stable")
         columns = int(np.ceil(np.sqrt(len(order))))
         patches = np.pad(data[colours][order] / 255, [(0, -len(order) % columns), (0, 0)], constant_values=1)
-        show(grid[title], patches.T, (3, -1, columns), f"{title}: {len(order)}", fontsize=10)
-        grid[title].set_xlabel("label −1 (blue) above, +1 (red) below", fontsize=9)
-    for name, (colour, style) in LINES.items():
+        show(grid[title], patches.T, (3, -1, columns), f"{title}: {len(order)}", fontsize=8)
+        grid[title].set_xlabel("label −1 (blue) above, +1 (red) below", fontsize=SMALL)
+    for name, line in DRAWN.items():
         values = np.sort(data[f"distance_{name}"].ravel())
         share = np.arange(1, len(values) + 1) / len(values)
-        below.step([0, *values, 1], [0, *share, 1], style, where="post", color=colour, label=ROWS[name])
+        below.step([0, *values, 1], [0, *share, 1], where="post", **line, label=ROWS[name])
     below.axvline(metrics.POINT_TOLERANCE, color=BLACK, linewidth=0.8, label="0.15, found")
     below.set_xlabel("distance to the nearest training colour of the label, largest difference in a channel (0 to 1)")
     below.set(ylabel="share of the candidates", xlim=(0, 1.02))
-    below.legend(fontsize=9)
-    below.grid(alpha=0.3)
+    figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    below.grid()
     return figure
+
+
+PICTURES = {"colours.png": draw}
 
 
 def numbers(data):

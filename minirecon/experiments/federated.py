@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import metrics, mlp
 from . import attacked, trained
-from .drawing import MARKED, captions
+from .drawing import MARKED, NULLS, captions
 from .drawing.curves import legend, panels
 from .fig3 import unseen
 
@@ -60,8 +60,8 @@ def run(
 def measures(ncc):
     r"""Of NCC (steps, 3, n) the share of images above 0.8 and above 0.9, and the median, each (steps, 3)."""
     return {
-        "share of images with NCC > 0.8": np.mean(ncc > 0.8, axis=-1),
-        "share of images with NCC > 0.9": np.mean(ncc > 0.9, axis=-1),
+        "share with NCC > 0.8": np.mean(ncc > 0.8, axis=-1),
+        "share with NCC > 0.9": np.mean(ncc > 0.9, axis=-1),
         "median NCC": np.median(ncc.astype(float), axis=-1),
     }
 
@@ -72,13 +72,13 @@ def draw(data):
     figure, every = panels(3 * len(sizes), f"What one client's update leaks: {data['case']}, θ₀ known to the server")
     for i, n in enumerate(sizes):
         for axes, (label, values) in zip(every[3 * i : 3 * i + 3], measures(data[f"ncc_{n}"]).items(), strict=True):
-            for name, each, line in zip(ROWS.values(), values.T, MARKED, strict=False):
-                axes.plot(steps, each, **line, markersize=5, label=name)
-            axes.set(xscale="log", ylim=(-0.03, 1.03), xlabel="local steps of gradient descent", ylabel=label)
+            for name, each, line in zip(ROWS.values(), values.T, (MARKED[0], *NULLS), strict=False):
+                axes.plot(steps, each, **line, label=name)
+            axes.set(xscale="log", ylim=(-0.03, 1.03), xlabel="local steps", ylabel=label)
             axes.set_xticks(steps, [f"{count}" for count in steps])
             axes.minorticks_off()
-            axes.set_title(f"n = {n} images on the client", fontsize=10)
-    legend(figure, every[0], 3, fontsize=9)
+            axes.set_title(f"n = {n} images on the client")
+    legend(figure, every[0], 3)
     return figure
 
 

@@ -69,24 +69,29 @@ def count(x, y, data):
 
 def draw(data):
     r"""The landscape of Φ, the start, the result, and what each step of sorting out leaves."""
+    from matplotlib.colors import LinearSegmentedColormap
+
     figure, (landscape, *every) = curves.panels(6, "Twenty points on a circle, from the weights alone (cf. Fig. 2)")
     levels = np.arange(-8, 9) * np.ceil(np.abs(data["phi"]).max() / 8)
-    filled = landscape.contourf(data["line"], data["line"], data["phi"], levels, cmap="PuOr_r")
-    figure.colorbar(filled, ax=landscape, label="output Φ(x)", ticks=levels[::4])
-    landscape.contour(data["line"], data["line"], data["phi"], [0], colors=BLACK, linewidths=0.8)
-    landscape.set_title("training set and output Φ (line: Φ = 0)", fontsize=10)
+    colours = LinearSegmentedColormap.from_list("labels", [BLUE, "white", ORANGE])
+    line, phi = data["line"][::2], data["phi"][::2, ::2]  # fine enough to look at
+    filled = landscape.contourf(line, line, phi, levels, cmap=colours, alpha=0.7)
+    landscape.contour(line, line, phi, [0], colors=BLACK, linewidths=0.6)
+    landscape.set_title("training set and Φ (line: Φ = 0)")
+    figure.colorbar(filled, ax=[landscape, *every], label="output Φ(x)", ticks=levels[::4], shrink=0.4, anchor=(0, 1))
     everyone = np.ones(len(data["y"]), bool)
     for axes, name, kept in zip(every, STEPS, [everyone, everyone, *data["left"]], strict=True):
         x = data["start"] if name == "start" else data["x"]
         for sign, label, marker, colour in ((-1, "−1", "x", BLUE), (1, "+1", "+", ORANGE)):
             chosen = x[kept & (data["y"] == sign)]
-            axes.plot(*chosen.T, marker, color=colour, markersize=7, label=f"candidate, label {label}")
-        axes.set_title(f"{name}: {kept.sum()} candidates", fontsize=10)
+            axes.plot(*chosen.T, marker, color=colour, markersize=5, label=f"candidate, label {label}")
+        axes.set_title(f"{name}: {kept.sum()}")
     for axes in (landscape, *every):
         for sign, label, marker in ((-1, "−1", "s"), (1, "+1", "o")):
             x = data["points"][data["labels"] == sign].T
-            axes.plot(*x, marker, color=BLACK, mfc="none", markersize=10, label=f"training point, label {label}")
+            axes.plot(*x, marker, color=BLACK, mfc="none", markersize=6, label=f"training point, label {label}")
         axes.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal", xlabel="coordinate 1", ylabel="coordinate 2")
+        axes.label_outer()
     curves.legend(figure, every[0], 4)
     return figure
 

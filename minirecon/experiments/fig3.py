@@ -62,12 +62,17 @@ def unseen(data):
 def draw(data):
     r"""Of each case the best reconstructions by SSIM, each above its training image."""
     title = "Reconstructed from the weights alone (cf. Fig. 3); above: ours, below: training image"
-    figure, every = parts(data["cases"].tolist(), title, (10, 5.7))
+    figure, every = parts(data["cases"].tolist(), title, 4.2)
     for case, part in every.items():
         images, truth = data[f"{case}_images"] / 255, data[f"{case}_truth"] / 255
-        part.suptitle(f"{case}: the best {len(images)} of {data['n']} training images, sorted by SSIM", fontsize=11)
-        pairs(part, images, truth, data[f"{case}_shape"], data[f"{case}_ssim"][0], data[f"{case}_ncc"][0])
+        part.suptitle(f"{case}: the best {len(images)} of {data['n']} training images, sorted by SSIM")
+        both = zip(data[f"{case}_ssim"][0], data[f"{case}_ncc"][0], images, strict=False)
+        titles = [f"SSIM {ssim:.2f}\nNCC {ncc:.2f}" for ssim, ncc, _ in both]
+        pairs(part, images, truth, data[f"{case}_shape"], titles)
     return figure
+
+
+PICTURES = {"fig3.png": draw}
 
 
 def numbers(data):

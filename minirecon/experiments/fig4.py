@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import metrics, mlp
 from . import attacked, fig3, trained
-from .drawing import BLACK, BLUE, GREEN, ORANGE, SKY, captions, curves
+from .drawing import BLACK, BLUE, NULLS, SKY, captions, curves
 
 QUICK = {"sizes": [20, 50], "n": 50, "architectures": [[100, 100], [1000, 500, 100]], "iterations": 100}
 # the best SSIM for each n, read from the paper's Fig. 4 by eye, ± 0.03, and where |Φ| had the high ones
@@ -54,25 +54,39 @@ def split(data, key):
 
 
 def draw(data):
-    r"""One panel for each n and one for each architecture."""
-    title = f"Reconstruction against the network's output, {data['case']} (cf. Fig. 4)"
-    figure, every = curves.panels(len(data["n"]), title, columns=4, size=(3.4, 3.4))
-    parts = zip(every, *(split(data, key) for key in ("phi", "ssim", "unseen")), strict=True)
-    for i, (axes, phi, ssim, unseen) in enumerate(parts):
-        n, by_size = int(data["n"][i]), i < data["by_size"]
-        for sign in (-1, 1):
-            axes.axvspan(*sorted(sign * edge for edge in PUBLISHED_MARGIN), color=SKY, alpha=0.25, lw=0)
-        axes.plot(phi, ssim, "o", color=BLUE, markersize=3, alpha=0.6, label="ours, one point a training image")
-        axes.axhline(unseen.max(), linestyle=":", color=BLACK, label="null: unseen images as candidates, the best")
-        other = data["other_best"][i]
-        axes.axhline(other, linestyle="-.", color=BLACK, linewidth=1, label="null: ours for unseen images, the best")
-        if by_size and n in PUBLISHED:
-            axes.axhline(PUBLISHED[n], linestyle="--", color=ORANGE, label="paper: best (by eye)")
-        axes.axhline(0.4, linestyle="-", color=GREEN, linewidth=0.8, label="0.4")
-        axes.set(ylim=(0, 1), xlabel="output Φ(x)", ylabel="SSIM of the nearest candidate")
-        axes.set_title(f"n = {n}, net {data['names'][i]}", fontsize=9)
-    curves.legend(figure, every[0], 4, fontsize=9)
+    r"""One panel for each n."""
+    return _draw(data, range(int(data["by_size"])), "more samples")
+
+
+def draw_nets(data):
+    r"""One panel for each other network."""
+    return _draw(data, range(int(data["by_size"]), len(data["n"])), "other networks")
+
+
+def _draw(data, chosen, what):
+    title = f"Reconstruction against the network's output, {what}, {data['case']} (cf. Fig. 4)"
+    figure, every = curves.panels(len(chosen), title, columns=2)
+    phis, ssims, unseen = (split(data, key) for key in ("phi", "ssim", "unseen"))
+    reach = 1.05 * max(np.abs(phis[i]).max() for i in chosen)
+    label = f"where the paper has its good ones, |Φ| from {PUBLISHED_MARGIN[0]} to {PUBLISHED_MARGIN[1]}"
+    for axes, i in zip(every, chosen, strict=True):
+        n = int(data["n"][i])
+        axes.axvspan(*PUBLISHED_MARGIN, color=SKY, alpha=0.25, lw=0, label=label)
+        axes.axvspan(*(-edge for edge in reversed(PUBLISHED_MARGIN)), color=SKY, alpha=0.25, lw=0)
+        axes.plot(phis[i], ssims[i], "o", color=BLUE, markersize=2, alpha=0.6, label="ours, one point a training image")
+        axes.axhline(unseen[i].max(), **NULLS[0], label="null: unseen images as candidates, the best")
+        axes.axhline(data["other_best"][i], **NULLS[1], label="null: ours for unseen images, the best")
+        if i < data["by_size"] and n in PUBLISHED:
+            axes.axhline(PUBLISHED[n], linestyle="--", color=BLACK, label="the paper's best, by eye")
+        axes.set(xlim=(-reach, reach), ylim=(0, 1), xlabel="output Φ(x)", ylabel="SSIM of the nearest")
+        axes.set_title(f"n = {n}, net {data['names'][i]}")
+        axes.grid(False)
+        axes.label_outer()
+    curves.legend(figure, every[0], 2)
     return figure
+
+
+PICTURES = {"fig4.svg": draw, "fig4-nets.svg": draw_nets}
 
 
 def numbers(data):

@@ -12,7 +12,7 @@ from ..io.datasets import load_dataset
 from ..mlp import Layer
 from ..training import train
 from . import attacked, pixels, whole
-from .drawing import BLACK, MARKED, captions
+from .drawing import BLACK, LINES, NULLS, captions
 from .drawing.images import blank, cells, show
 from .fig3 import unseen
 
@@ -97,34 +97,37 @@ def matched(x, truth):
 def draw(data):
     r"""The images with the smallest distance, reconstructed and true; below, all distances, sorted."""
     n = int(data["n"])
-    figure = blank(10, 6.6, f"Known initial weights: {data['case']}, {n} training images, square loss")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.9])
+    figure = blank(4.8, f"Known initial weights: {data['case']}, {n} training images, square loss")
+    above, below = figure.subfigures(2, 1, height_ratios=[1, 2])
     shown = len(data["images"])
-    above.suptitle(f"the {shown} nearest of {n} training images", fontsize=11)
+    above.suptitle(f"the {shown} nearest of {n} training images")
     grid = cells(above, 2, shown)
     for place, distance in enumerate(data["distance"][0, :shown]):
-        show(grid[0, place], data["images"][place] / 255, data["shape"], f"L2 {distance:.2f}", fontsize=9)
+        show(grid[0, place], data["images"][place] / 255, data["shape"], f"L2 {distance:.2f}")
         show(grid[1, place], data["truth"][place] / 255, data["shape"])
     for axes, label in zip(grid[:, 0], ("reconstructed", "training image"), strict=True):
-        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+        axes.set_ylabel(label, rotation=0, ha="right", va="center")
     axes = below.subplots()
     rank = np.arange(1, n + 1)
-    for (row, label), distance, line in zip(ROWS.items(), data["distance"], MARKED, strict=False):
+    for (row, label), distance, line in zip(ROWS.items(), data["distance"], (LINES[0], *NULLS), strict=False):
         label = f"{label}: {numbers(data)[row]['below_2']} below {HIT:g}"
-        axes.plot(rank / n, distance[:n], **{**line, "marker": None}, label=label)
+        axes.plot(rank / n, distance[:n], **line, label=label)
     place, distance = np.array(PUBLISHED).T
     label = f"published, n = {PUBLISHED_N}, read from the curve"
-    axes.plot(place / PUBLISHED_N, distance, "*--", color=BLACK, markersize=9, linewidth=0.8, label=label)
-    axes.axhline(HIT, color=BLACK, linewidth=0.8, linestyle=":")
+    axes.plot(place / PUBLISHED_N, distance, "*--", color=BLACK, markersize=5, label=label)
+    axes.axhline(HIT, color=BLACK, linewidth=0.6, linestyle=":", label=f"distance {HIT:g}")
     axes.set(
         xlabel=f"rank of the image, as a share of the {n}",
         ylabel="L2 distance of image and candidate\n(pixels in [0, 1])",
     )
     axes.set(ylim=(0, None), xlim=(0, 1))
-    axes.set_title("reconstruction curve: one candidate for each image, sorted by distance", fontsize=10)
-    axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
+    axes.set_title("reconstruction curve: one candidate for each image, sorted by distance")
+    below.legend(loc="outside lower center", ncols=2)
+    axes.grid()
     return figure
+
+
+PICTURES = {"initial.png": draw}
 
 
 def numbers(data):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import kkt, metrics, mlp
 from . import attacked, trained
-from .drawing import BLACK, GREEN, MARKED, captions, curves
+from .drawing import MARKED, NULLS, captions, curves
 
 QUICK = {"cases": ["mnist"], "levels": [-2.0, -10.0, -30.0], "nets": 2, "attacks": 1}
 WAYS = {"fixed": "λ range fixed", "moved": "λ range moved with the true λ"}
@@ -63,36 +63,34 @@ def medians(score):
 
 
 def draw(data):
-    r"""For each case NCC and SSIM, mean and range over nets and attacks, and what the theory says of the nets."""
+    r"""For each case the NCC, mean and range over nets and attacks, and what the theory says of the nets."""
     cases = data["cases"].tolist()
     title = f"Train more, leak less? {data['n']} samples; points: mean over seeds, bars: smallest and largest"
-    figure, every = curves.panels(3 * len(cases), title)
+    figure, every = curves.panels(2 * len(cases), title, 2, height=2.3)
     progress = -data["levels"]
     for c, case in enumerate(cases):
-        quality, similarity, theory = every[3 * c : 3 * c + 3]
-        for axes, key in ((quality, "ncc"), (similarity, "ssim")):
-            for way, label in enumerate(WAYS.values()):
-                low, mean, high = spread(data[key][c, way])
-                x = progress * (0.97 if way == 0 else 1.03)  # lest one bar hides the other
-                axes.errorbar(x, mean, [mean - low, high - mean], **MARKED[way], markersize=5, capsize=3, label=label)
-            for kind, label, style in (("start", "the attack's start", ":"), ("unseen", "unseen images", "-.")):
-                null = spread(data[f"{kind}_{key}"][c, 0])[1]
-                axes.plot(progress, null, linestyle=style, color=BLACK, linewidth=1, label=f"null: {label}")
-            axes.set(ylim=(0, 1), ylabel=f"median {key.upper()} of the {data['n']} images")
+        quality, theory = every[2 * c : 2 * c + 2]
+        for way, label in enumerate(WAYS.values()):
+            low, mean, high = spread(data["ncc"][c, way])
+            x = progress * (0.97 if way == 0 else 1.03)  # lest one bar hides the other
+            quality.errorbar(x, mean, [mean - low, high - mean], **MARKED[way], label=label)
+        for kind, style in zip(("start", "unseen"), NULLS, strict=False):
+            null = spread(data[f"{kind}_ncc"][c, 0])[1]
+            quality.plot(progress, null, **style, label=f"null: {metrics.NULLS[kind]}")
+        quality.set(ylim=(0, 1.02), ylabel=f"median NCC of the {data['n']} images", title=f"{case}: what is found")
         for values, label, style in (
-            (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", {"color": GREEN, "linestyle": "-", "marker": "^"}),
-            (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)",
-             {"color": BLACK, "linestyle": "--", "marker": "D"}),
-            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", MARKED[1]),
-        ):  # fmt: skip
-            theory.plot(progress, values.mean(axis=0), **style, markersize=5, label=label)
-        theory.set(ylim=(0, 1.5), ylabel="value")
-        for axes, what in ((quality, "NCC"), (similarity, "SSIM"), (theory, "the networks")):
+            (data["cosine"][c], "cosine of θ¹ and −∂L/∂θ¹", MARKED[2]),
+            (data["effective"][c] / data["n"], "share of samples that count, (Σλ)²/(nΣλ²)", MARKED[3]),
+            (data["mean_lam"][c], "mean λ in the attack's scale, ‖θ¹‖²/γ", MARKED[4]),
+        ):
+            theory.plot(progress, values.mean(axis=0), **style, label=label)
+        theory.set(ylim=(0, 1.02), ylabel="cosine, share, or mean λ", title=f"{case}: the networks")
+        for axes in (quality, theory):
             axes.set(xscale="log", xlabel="−log L: more training to the right")
             axes.set_xticks(progress, [f"{value:g}" for value in progress])
             axes.minorticks_off()
-            axes.set_title(f"{case}: {what}", fontsize=10)
-            axes.legend(fontsize=7)
+    for place, axes in zip(("lower left", "lower right"), every[:2], strict=True):
+        figure.legend(*axes.get_legend_handles_labels(), loc=f"outside {place}")
     return figure
 
 

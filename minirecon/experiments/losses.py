@@ -14,7 +14,6 @@ from .drawing import BLACK, MARKED, captions, curves
 QUICK = {"sgd": [1, 10, 100, 300], "lbfgs": [1, 10, 30, 100]}
 NAMES = {"sgd": "authors' gradient descent", "lbfgs": "our L-BFGS"}
 LAM_MIN = attack.SETTINGS["sgd"]["lam_min"]
-TERMS = ("range loss", "lambda loss", "margin loss", "median NCC")
 FLOOR = 1e-4  # of the logarithmic axes: a loss of 0 is drawn there
 
 
@@ -56,28 +55,50 @@ def run(
 
 
 def draw(data):
-    r"""Each term over the iterations, both ways, with the value at the training images; layer 1 over time as well."""
-    layers = len(data["truth"]) - 3
-    title = f"The losses on the way: {data['m']} candidates, {data['case']}, n = {data['n']}"
-    figure, every = curves.panels(layers + 5, title, 4, (3.7, 3.4))
-    labels = [f"layer {k + 1}: loss / ‖θˡ‖²" for k in range(layers)] + list(TERMS)
-    shown = [(column, "iterations", "iteration") for column in range(len(labels))]
-    shown += [(0, "seconds", "processor time, seconds")]
-    for axes, (column, where, xlabel) in zip(every, shown, strict=True):
-        label = labels[column]
-        for name, style in zip(NAMES, MARKED, strict=False):
-            values = data[f"measured_{name}"][:, column]
-            values = values if label == TERMS[-1] else np.maximum(values, FLOOR)
-            axes.plot(data[f"{where}_{name}"], values, **style, markersize=4, label=NAMES[name])
-        if column < len(data["truth"]):
-            truth = max(data["truth"][column], FLOOR)
-            axes.axhline(truth, color=BLACK, linestyle=":", label="training images, best λ")
-            if label != "layer 2: loss / ‖θˡ‖²":  # it hardly changes
-                seen = np.concatenate([[truth], *(data[f"measured_{name}"][:, column] for name in NAMES)])
-                axes.set(ylim=(max(seen.min(), FLOOR) / 1.5, max(seen.max(), FLOOR) * 1.5), yscale="log")
-        axes.set(xscale="log", ylabel=label, xlabel=xlabel)
+    r"""What theory and eye care for: layer 1 over iterations and over time, and the median NCC."""
+    figure, every = curves.panels(3, _title(data))
+    first, last = "layer 1: loss / ‖θ¹‖²", "median NCC"
+    shown = (0, first, "iterations"), (0, first, "seconds"), (len(data["truth"]), last, "iterations")
+    for axes, each in zip(every, shown, strict=True):
+        _term(axes, data, *each)
     curves.legend(figure, every[0], 3)
     return figure
+
+
+def draw_terms(data):
+    r"""The other terms over the iterations."""
+    layers = len(data["truth"]) - 3
+    labels = [f"layer {k + 1}: loss / ‖θˡ‖²" for k in range(1, layers)] + ["range loss", "lambda loss", "margin loss"]
+    figure, every = curves.panels(len(labels), _title(data))
+    for column, (axes, label) in enumerate(zip(every, labels, strict=True)):
+        _term(axes, data, column + 1, label, "iterations")
+    curves.legend(figure, every[0], 3)
+    return figure
+
+
+def _title(data):
+    return f"The losses on the way: {data['m']} candidates, {data['case']}, n = {data['n']}"
+
+
+def _term(axes, data, column, label, where):
+    r"""One term against the iterations or seconds, both ways, with its value at the training images if it has one."""
+    is_loss = column < len(data["truth"])
+    seen = []
+    for name, style in zip(NAMES, (MARKED[1], MARKED[0]), strict=True):
+        values = data[f"measured_{name}"][:, column]
+        seen.append(np.maximum(values, FLOOR) if is_loss else values)
+        axes.plot(data[f"{where}_{name}"], seen[-1], **style, label=NAMES[name])
+    if is_loss:
+        truth = max(data["truth"][column], FLOOR)
+        axes.axhline(truth, color=BLACK, linestyle=":", label="training images, best λ")
+        if column != 1:  # layer 2 hardly changes
+            seen = np.concatenate([[truth], *seen])
+            axes.set(ylim=(seen.min() / 1.5, seen.max() * 1.5), yscale="log")
+    xlabel = "iteration" if where == "iterations" else "processor time, seconds"
+    axes.set(xscale="log", ylabel=label, xlabel=xlabel)
+
+
+PICTURES = {"losses.svg": draw, "losses-terms.svg": draw_terms}
 
 
 def numbers(data):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import kkt, mlp
 from . import shipped
-from .drawing import BLUE, LINES, ORANGE, captions
+from .drawing import BLUE, GREY, LINES, captions
 from .drawing.curves import panels
 
 QUICK = {"draws": 1}
@@ -19,6 +19,7 @@ SCORES = {
     "small": "−|yΦ(x)|",
     "typical": "−|yΦ(x) − median|",
 }
+DRAWN = ("lam", "lam1", "margin", "typical")
 
 
 def roc(score, member):
@@ -73,19 +74,23 @@ def run(seed, progress, cases=("mnist", "cifar10", "mnist"), sizes=(20, 20, 500)
 def draw(data):
     r"""λ against the margin, and the ROC curves, for each net; the first draw."""
     count = len(data["cases"])
-    figure, every = panels(2 * count, "Membership: λ of training and of unseen images", count)
+    figure, every = panels(2 * count, "Membership: λ of training and of unseen images", count, height=2.6)
     for i, (case, n) in enumerate(zip(data["cases"], data["sizes"], strict=True)):
-        (lam, _, margin, *_), member, curves = data[f"scores_{i}"][0], data[f"member_{i}"], every[count + i]
-        for chosen, name, marker, colour in ((member, "training", "o", BLUE), (~member, "unseen", "x", ORANGE)):
-            every[i].plot(margin[chosen], lam[chosen], marker, color=colour, markersize=5, alpha=0.6, label=name)
-        every[i].set(xlabel="margin yΦ(x), units of the output", ylabel="λ ≥ 0, all layers")
-        every[i].set_title(f"{case}, n = {n}", fontsize=10)
-        every[i].legend(fontsize=9)
-        for (name, label), score, line in zip(SCORES.items(), data[f"scores_{i}"][0], LINES, strict=True):
-            curves.plot(*roc(score, member), **line, label=f"{label}: {numbers(data)['nets'][i][name][0]:.2f}")
-        curves.set(xlabel="share of unseen images above", ylabel="share of training images above")
-        curves.set_title("ROC curve (area, mean of the draws)", fontsize=10)
-        curves.legend(fontsize=8, loc="lower right")
+        scores, member = dict(zip(SCORES, data[f"scores_{i}"][0], strict=True)), data[f"member_{i}"]
+        above, below = every[i], every[count + i]
+        for chosen, name, marker, colour in ((member, "training", "o", BLUE), (~member, "unseen", "x", GREY)):
+            margin, lam = scores["margin"][chosen], scores["lam"][chosen]
+            above.plot(margin, lam, marker, color=colour, alpha=0.6, label=f"{name} image")
+        above.set(xlabel="margin yΦ(x)", ylabel="λ ≥ 0, all layers")
+        above.set_title(f"{case}, n = {n}")
+        area = {name: values[0] for name, values in numbers(data)["nets"][i].items() if name in DRAWN}
+        for name, line in zip(DRAWN, LINES, strict=False):
+            below.plot(*roc(scores[name], member), **line, label=f"{SCORES[name]}: {area[name]:.2f}")
+        below.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance: 0.50")
+        below.set(xlabel="share of unseen images above", ylabel="share of training images")
+        below.set_title("ROC curve (area)")
+        for axes in (above, below):
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
     return figure
 
 

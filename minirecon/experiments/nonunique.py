@@ -18,7 +18,7 @@ QUICK = {"points": 16}
 SHOWN = 1.0  # the size of the split that is drawn
 WAYS = {"pattern": "within the activation pattern", "straight": "straight to the unseen image"}
 ROWS = ("training image x", "one half, x + v", "the other, x − v", "unseen image")
-TERMS = ("change of the parameter loss / ‖θ‖²", "change of the range loss", "change of the margin loss")
+TERMS = ("change of\nparameter loss / ‖θ‖²", "change of\nrange loss", "change of\nmargin loss")
 MEASURED = ("residual", "range", "margin")
 FLOOR = (1e-17, 1e-9, 1e-9)  # where the logarithmic axes end
 
@@ -128,8 +128,8 @@ def nearest(data):
 def draw(data):
     r"""Images and the halves they are split into; residual, range and margin loss over the size of the split."""
     count = len(data["blind"])
-    figure = blank(11, 9.6, "Two candidates for one: the parameter loss does not notice")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.9, 1))
+    figure = blank(6.6, "Two candidates for one: the parameter loss does not notice")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.8, 1))
     pictures = data["pictures"].reshape(count, len(ROWS), -1) / 255
     words = [f"NCC {ncc:.2f}, Φ {phi:.1f}" for ncc, phi in zip(data["ncc"].flat, data["phi"].flat, strict=True)]
     titles = np.char.replace(words, "-", "−").reshape(data["ncc"].shape).T
@@ -139,13 +139,17 @@ def draw(data):
     panels = lower.subplots(1, 3)
     for k, (axes, label) in enumerate(zip(panels, TERMS, strict=True)):
         for way, name in enumerate(WAYS.values()):
-            lines = axes.plot(data["sizes"], np.maximum(change[way, ..., k], FLOOR[k]).T, **LINES[way], linewidth=1.2)
+            values = np.maximum(change[way, ..., k], FLOOR[k])  # (count, points)
+            lines = axes.plot(data["sizes"], values.T, **LINES[way], linewidth=0.8)
             lines[0].set_label(name)
-        axes.axvline(SHOWN, color=BLACK, linewidth=0.8, linestyle=":")
-        axes.set(yscale="log", xlabel="size of the split: x ± size · v", ylabel=label)
-        axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=8, loc="center left")
+        axes.axvline(SHOWN, color=BLACK, linestyle=":", label="size 1, drawn above")
+        axes.set(yscale="log", xlabel="size of the split: x ± size · v", title=label)
+        axes.grid()
+    lower.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+PICTURES = {"nonunique.png": draw}
 
 
 def numbers(data):

@@ -8,9 +8,9 @@ import numpy as np
 from .. import kkt, metrics
 from ..mlp import Layer
 from ..training import flow_step, log_logistic_loss
-from . import trained
-from .drawing import BLACK, BLUE, MARKED, ORANGE, captions, curves
-from .drawing.images import show
+from . import pixels, trained
+from .drawing import BLACK, MARKED, ORANGE, captions, curves
+from .drawing.images import blank, image_rows
 
 QUICK = {"log_losses": (-1.0, -5.0, -20.0)}
 RELU_ROWS = 5
@@ -34,13 +34,14 @@ def run(seed, progress, case="mnist", n=20, width=100, log_losses=(-1.0, -2.0, -
         late = weights / weights.sum() * lam.sum()
     vectors = np.array([w, _largest(first.weight, 1)[0], *_largest(relu, RELU_ROWS)])
     images, truth = (x.reshape(-1, *data.image_shape) for x in (vectors, data.x))
+    similar = np.abs(metrics.ncc(images, truth))
     span = np.linalg.svd(relu)[2][:n]
     return {
         "case": case, "lam": lam, "late": late, "log_losses": np.array(log_losses), "cosine": np.array(cosine),
         "linear": np.linalg.svd(first.weight, compute_uv=False)[: 2 * n],
         "relu": np.linalg.svd(relu, compute_uv=False)[: 2 * n],
         "vectors": vectors.astype(np.float16), "shape": data.image_shape,
-        "nearest": np.abs(metrics.ncc(images, truth)).max(axis=1),
+        "nearest": similar.max(axis=1), "nearest_images": pixels((data.x + data.mean)[similar.argmax(axis=1)]),
         "in_span": np.linalg.norm(data.x @ span.T, axis=1) / np.linalg.norm(data.x, axis=1),
     }  # fmt: skip
 
@@ -56,30 +57,39 @@ def _largest(weight, count):
 
 
 def draw(data):
-    r"""Cosine with the SVM, λ, singular values; below, what rows of the first layers look like."""
-    title = f"From the SVM to the network: {len(data['lam'])} images"
-    figure, (cosine, lam, singular, *images) = curves.panels(3 + len(data["vectors"]), title, 5)
-    cosine.plot(-data["log_losses"], 1 - data["cosine"], "o-", color=BLUE)
+    r"""Cosine with the SVM, λ, singular values."""
+    figure, (cosine, lam, singular) = curves.panels(3, f"From the SVM to the network: {len(data['lam'])} images")
+    cosine.plot(-data["log_losses"], 1 - data["cosine"], **MARKED[1])
     cosine.set(xscale="log", yscale="log", xlabel="−log L of the training", ylabel="1 − cosine of W²W¹ and w")
-    cosine.set_title("a linear network turns\ntowards the SVM", fontsize=10)
-    lam.plot(data["late"], data["lam"], "o", color=BLUE)
+    cosine.set_title("a linear network turns to the SVM")
+    lam.plot(data["late"], data["lam"], "o", color=ORANGE)
     top = max(data["late"].max(), data["lam"].max())
-    lam.plot([0, top], [0, top], "--", color=ORANGE, label="equal")
+    lam.plot([0, top], [0, top], "--", color=BLACK, label="equal")
     lam.set(xlabel="linear network: c σ(−yΦ(x))", ylabel="λ of the SVM")
-    lam.set_title("its λ turn into the SVM's", fontsize=10)
-    lam.legend(fontsize=9)
-    for name, label, style in zip(("linear", "relu"), ("linear network", "ReLU network"), MARKED, strict=False):
+    lam.set_title("its λ turn into the SVM's")
+    lam.legend()
+    for name, label, style in (("linear", "linear network", MARKED[1]), ("relu", "ReLU network", MARKED[0])):
         values = data[name] / data[name][0]
-        singular.plot(np.arange(1, len(values) + 1), values, **style, ms=3, label=label)
-    singular.axvline(len(data["lam"]), color=BLACK, linewidth=0.8, linestyle=":", label="n")
-    singular.set(yscale="log", xlabel="number of the singular value", ylabel="singular values of W¹, first = 1")
-    singular.set_title("one direction, or n", fontsize=10)
-    singular.legend(fontsize=9)
-    names = ["w of the SVM", "linear network,\na row of W¹"] + ["ReLU network,\na row of W¹"] * RELU_ROWS
-    for axes, vector, name, ncc in zip(images, data["vectors"].astype(float), names, data["nearest"], strict=True):
-        title = f"{name}\n|NCC| with nearest image {ncc:.2f}"
-        show(axes, metrics.stretch(vector[None])[0], data["shape"], title, fontsize=9)
+        singular.plot(np.arange(1, len(values) + 1), values, **style | {"markersize": 2}, label=label)
+    singular.axvline(len(data["lam"]), color=BLACK, linewidth=0.8, linestyle=":", label=f"n = {len(data['lam'])}")
+    singular.set(yscale="log", xlabel="number of the singular value", ylabel="of W¹, first = 1")
+    singular.set_title("one direction, or n")
+    singular.legend()
     return figure
+
+
+def draw_rows(data):
+    r"""What w and rows of the first layers look like, each above the training image nearest to it."""
+    figure = blank(2.5, "Rows of W¹ are blends: above, w or a row; below, the nearest training image (number: |NCC|)")
+    vectors = metrics.stretch(data["vectors"].astype(float))
+    names = ["w of the SVM", "linear: a row"] + [f"ReLU: row {k + 1}" for k in range(len(vectors) - 2)]
+    titles = [names, [f"{ncc:.2f}" for ncc in data["nearest"]]]
+    images = np.array([vectors, data["nearest_images"] / 255])
+    image_rows(figure, ["direction", "training\nimage"], images, data["shape"], titles)
+    return figure
+
+
+PICTURES = {"svm.svg": draw, "svm-rows.png": draw_rows}
 
 
 def numbers(data):

@@ -8,9 +8,10 @@ import numpy as np
 from .. import metrics
 from ..io.progress import progress_line
 from . import attacked, shipped
-from .drawing import BLACK, MARKED, captions, curves
+from .drawing import BLACK, MARKED, NULLS, captions, curves
 
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
+ALPHAS = MARKED[1], MARKED[2], MARKED[4]  # blue is our attack's
 SCORES = {"ncc": "median NCC", "top10": "SSIM, mean of the ten best"}
 
 
@@ -55,26 +56,23 @@ def _numbers(score):
 
 
 def draw(data):
-    r"""Left SGD against its learning rate, a line for each α; right L-BFGS against α; above NCC, below SSIM."""
+    r"""Left SGD against its learning rate, a line for each α; right L-BFGS against α."""
     title = f"One network ({data['n']} samples of {data['case']}), one start, other settings"
-    figure, every = curves.panels(4, title, 2, (4.8, 3.5))
-    for which, ((left, right), label) in enumerate(zip(every.reshape(2, 2), SCORES.values(), strict=True)):
-        for j, alpha in enumerate(data["sgd_alphas"]):
-            left.plot(data["rates"], data["sgd"][:, j, which], **MARKED[j], label=f"α = {alpha:g}")
-        lost = data["rates"][np.isnan(data["sgd"][..., which]).any(axis=1)]
-        left.plot(lost, 0 * lost, "x", color=BLACK, label="diverged")
-        right.plot(data["lbfgs_alphas"], data["lbfgs"][:, which], **MARKED[3], label="L-BFGS")
-        top = 1.05 * max(np.nanmax(data[name][..., which]) for name in ("sgd", "lbfgs", "null"))
-        for axes in (left, right):
-            for row, dashes, name in ((0, (0, (1, 3)), "mean image"), (2, (0, (6, 3)), "unseen images")):
-                axes.axhline(data["null"][row, which], color="0.5", linestyle=dashes, label=f"null: {name}")
-            axes.set(xscale="log", ylim=(min(-0.02, np.nanmin(data["sgd"][..., which])), top), ylabel=label)
-        left.set_xlabel("learning rate of x")
-        right.set_xlabel("α, sharpness of the gates")
-    every[0].set_title(f"SGD, {data['sgd_iterations']} iterations", fontsize=11)
-    every[1].set_title(f"L-BFGS, {data['lbfgs_iterations']} iterations", fontsize=11)
-    for axes, place in zip(every[:2], ("center right", "lower left"), strict=True):
-        axes.legend(fontsize=8, loc=place)
+    figure, (left, right) = curves.panels(2, title, 2, height=2.4)
+    for j, alpha in enumerate(data["sgd_alphas"]):
+        left.plot(data["rates"], data["sgd"][:, j, 0], **ALPHAS[j], label=f"SGD, α = {alpha:g}")
+    lost = data["rates"][np.isnan(data["sgd"][..., 0]).any(axis=1)]
+    left.plot(lost, 0 * lost, "x", color=BLACK, markersize=5, label="diverged")
+    right.plot(data["lbfgs_alphas"], data["lbfgs"][:, 0], **MARKED[0], label="L-BFGS")
+    for axes in (left, right):
+        for row, name, style in ((0, "mean image", NULLS[0]), (2, "unseen images", NULLS[1])):
+            axes.axhline(data["null"][row, 0], **style, label=f"null: {name}")
+        axes.set(xscale="log", ylim=(-0.04, 1.02), ylabel=SCORES["ncc"])
+    left.set(xlabel="learning rate of x", title=f"SGD, {data['sgd_iterations']} iterations")
+    right.set(xlabel="α, sharpness of the gates", title=f"L-BFGS, {data['lbfgs_iterations']} iterations")
+    named = [axes.get_legend_handles_labels() for axes in (left, right)]
+    every = {label: line for lines, labels in named for line, label in zip(lines, labels, strict=True)}
+    figure.legend(every.values(), every, loc="outside lower center", ncols=4)
     return figure
 
 

@@ -21,7 +21,7 @@ def loss_history(history):
     r"""The terms of the attack's loss, as they enter its sum, over the iterations. None if there were none."""
     if not history:
         return None
-    figure, (axes,) = panels(1, None, size=(7.2, 4.8))
+    figure, (axes,) = panels(1, None, height=4)
     for name, values in history.items():
         colour, style, label = TERMS[name]
         shown = np.where(values > 0, values, np.nan)  # the axis is logarithmic
@@ -34,55 +34,61 @@ def loss_history(history):
     return figure
 
 
-def training(history, title="Training over flow time", dotted=None):
-    r"""Loss, margins, norms, alignment and accuracy of a training run, and of a second one, `dotted`, in dots."""
-    figure, every = panels(5, title)
-    layers = [f"layer {layer + 1}" for layer in range(history["norm"].shape[1])]
-    shown = (
-        ("log L (natural logarithm)", ["log_loss"], ["log L"]),
-        ("margin yΦ(x), units of the output", ["median_margin", "min_margin"], ["median", "smallest"]),
-        ("norm ‖θˡ‖", ["norm"], layers),
-        ("cosine of θˡ and −∂L/∂θˡ", ["alignment"], layers),
-        ("share classified correctly", ["train_accuracy", "test_accuracy"], ["training set", "test set"]),
-    )
-    for axes, (what, keys, labels) in zip(every, shown, strict=True):
-        both = (np.column_stack([run[key] for key in keys]).T for run in (history, dotted or history))
-        for line, label, values, others in zip(cycle(LINES), labels, *both, strict=False):
-            axes.plot(history["time"][1:], values[1:], **line, label=label)  # time 0 has no logarithm
-            if dotted:
-                axes.plot(dotted["time"], others, ".", color=line["color"], markersize=7)
+def training(history, title="Training over flow time", dotted=None, more=()):
+    r"""Loss, margins, gained norms and alignment of a training run, and of a second one, `dotted`, in dots.
+
+    `more` panels: of each its label and a function of the history that gives {label of a line: values}.
+    """
+    figure, every = panels(4 + len(more), title, 3 if more else 2)
+    shown = [
+        ("log L (natural logarithm)", lambda run: {"log L": run["log_loss"]}),
+        ("margin yΦ(x)", lambda run: {"median": run["median_margin"], "smallest": run["min_margin"]}),
+        ("gained, ‖θˡ‖² − ‖θ₀ˡ‖²", lambda run: _layers(run["norm"] ** 2 - history["norm"][0] ** 2)),
+        ("cosine of θˡ and −∂L/∂θˡ", lambda run: _layers(run["alignment"])),
+        *more,
+    ]
+    for axes, (what, values) in zip(every, shown, strict=True):
+        for line, (label, line_values) in zip(cycle(LINES), values(history).items(), strict=False):
+            axes.plot(history["time"][1:], line_values[1:], **line, label=label)  # time 0 has no logarithm
+        for line, dots in zip(cycle(LINES), values(dotted).values() if dotted else (), strict=False):
+            axes.plot(dotted["time"], dots, ".", color=line["color"], markersize=4)
         axes.set(xscale="log", xlabel="flow time T = Σ step size", ylabel=what)
-        if len(labels) > 1:
-            axes.legend(fontsize=9)
+        if len(axes.get_legend_handles_labels()[0]) > 1:
+            axes.legend()
     return figure
+
+
+def _layers(values):
+    r"""Values of each layer (times, L), by its name."""
+    return {f"layer {layer + 1}": each for layer, each in enumerate(values.T)}
 
 
 def kkt(report, name):
     r"""λ of a `kkt.Report` against the margin and against σ(−yΦ), the two that theory connects it with."""
     title = f"KKT conditions at the {len(report.lam)} training samples of {plain(name)}"
-    figure, (left, right) = panels(2, title, size=(4.5, 4.4))
-    left.plot(report.margin, report.lam, "o", color=BLUE, markersize=5, alpha=0.7)
+    figure, (left, right) = panels(2, title, height=3)
+    left.plot(report.margin, report.lam, "o", color=BLUE, alpha=0.7)
     left.axvline(report.gamma, linestyle="--", color=ORANGE, label=f"γ = {report.gamma:.3g}, the smallest margin")
     left.set(xlabel="margin yΦ(x), units of the output", ylabel="λ, the best that is not negative")
-    left.set_title("complementary slackness: λ = 0 beyond γ", fontsize=11)
-    left.legend(fontsize=9)
-    right.plot(report.late, report.lam, "o", color=BLUE, markersize=5, alpha=0.7)
+    left.set_title("complementary slackness: λ = 0 beyond γ")
+    left.legend()
+    right.plot(report.late, report.lam, "o", color=BLUE, alpha=0.7)
     largest = max(report.late.max(), report.lam.max())
     right.plot([0, largest], [0, largest], "--", color=ORANGE, label="equal")
     right.set(xlabel="c σ(−yΦ(x)), with the best c", ylabel="λ, the best that is not negative")
-    right.set_title(f"late in training λ ∝ σ(−yΦ): cosine {report.cosine:.3f}", fontsize=11)
-    right.legend(fontsize=9)
+    right.set_title(f"late in training λ ∝ σ(−yΦ): cosine {report.cosine:.3f}")
+    right.legend()
     return figure
 
 
-def panels(count, title, columns=3, size=(4.2, 3.6)):
-    r"""A figure with a title and `count` axes with a grid, so many a row."""
+def panels(count, title, columns=3, height=2.0):
+    r"""A figure with a title and `count` axes with a grid, so many a row, each row `height` inches high."""
     rows = -(-count // columns)
-    figure = blank(size[0] * min(count, columns), size[1] * rows, title)
+    figure = blank(height * rows + 0.4, title)
     every = cells(figure, rows, min(count, columns)).ravel()[:count]
     for axes in every:
         axes.set_axis_on()
-        axes.grid(alpha=0.3)
+        axes.grid()
     return figure, every
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ...io.archive import shown
 from ...io.files import atomic
 from ...metrics import PointScore, image_shape, stretch
-from . import BLACK, BLUE, ORANGE
+from . import BLACK, BLUE, ORANGE, SMALL, STYLE, WIDTH
 
 COLUMNS = 10  # images in a row
 MOST_PAIRS = 20  # in the picture of reconstructions
@@ -21,7 +21,7 @@ MOST_CANDIDATES = 100  # in the grid
 
 @contextlib.contextmanager
 def ours():
-    r"""Matplotlib as it is shipped: nothing that a user has set, in files or variables, changes what is drawn here."""
+    r"""Matplotlib in our style: nothing that a user has set, in files or variables, changes what is drawn here."""
     before = dict(os.environ)
     os.environ |= {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"}  # a user's may be such that it can't be imported
     try:
@@ -30,7 +30,7 @@ def ours():
         os.environ.clear()
         os.environ.update(before)
     shipped = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    with matplotlib.rc_context(shipped):
+    with matplotlib.rc_context(shipped | STYLE):
         yield
 
 
@@ -39,20 +39,21 @@ def plain(text):
     return shown(text, 40).replace("$", r"\$")
 
 
-def blank(width, height, title=None, fontsize=12):
-    r"""An empty figure, in inches."""
+def blank(height, title=None):
+    r"""An empty figure as wide as a page's text, `height` inches high."""
     from matplotlib.figure import Figure
 
-    empty = Figure(figsize=(width, height), layout="constrained")
+    empty = Figure(figsize=(WIDTH, height), layout="constrained")
     if title:
-        empty.suptitle(title, fontsize=fontsize)
+        empty.suptitle(title)
     return empty
 
 
 def save(figure, path):
-    r"""Write a figure as PNG at 120 dots an inch, whole or not at all."""
+    r"""Write a figure, whole or not at all: as PNG or, its text as paths, as SVG. The same figure is the same file."""
     with ours(), atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        small = {"pil_kwargs": {"optimize": True}}
+        figure.savefig(temporary, **({"metadata": {"Date": None}} if temporary.suffix == ".svg" else small))
 
 
 def draw(make, path):
@@ -82,60 +83,59 @@ def show(axes, pixels, shape, title="", **font):
     axes.imshow(image if shape[0] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
-    axes.set_title(title, **font)
+    axes.set_title(title, **{"fontsize": SMALL, "pad": 2, **font})
 
 
 def reconstructions(score, data):
-    r"""Each training image below its nearest candidate, best SSIM first; for points, where they lie."""
+    r"""Each training image below its nearest candidate, best NCC first; for points, where they lie."""
     if isinstance(score, PointScore):
         return _points(score, data)
-    order = np.argsort(-score.ssim)[:MOST_PAIRS]
+    order = np.argsort(-score.ncc)[:MOST_PAIRS]
     which = "all" if len(order) == len(data.x) else f"the best {len(order)} of"
     title = (
         f"Reconstructed from the weights alone: {which} {len(data.x)} training images of {plain(data.name)}\n"
-        "(sorted by SSIM; the nearest of all candidates is chosen with the true image in hand)"
+        "(sorted by NCC; the nearest of all candidates is chosen with the true image in hand)"
     )
-    figure = blank(10, 2.45 * -(-len(order) // COLUMNS) + 0.7, title, 11)
+    figure = blank(1.75 * -(-len(order) // COLUMNS) + 0.4, title)
     figure.get_layout_engine().set(h_pad=0.02, hspace=0)
-    truth = data.pixels(data.x[order])
+    titles = [f"NCC {ncc:.2f}" for ncc in score.ncc[order]]
     names = [label(data.y[i], data.class_names) for i in order] if len(data.class_names) > 2 else None
-    pairs(figure, score.images[order], truth, data.image_shape, score.ssim[order], score.ncc[order], names)
+    pairs(figure, score.images[order], data.pixels(data.x[order]), data.image_shape, titles, names)
     return figure
 
 
-def pairs(part, images, truth, shape, ssim, ncc, names=None):
-    r"""In a figure or a part of one, images (c, d) in [0, 1] with their scores, above the `truth` (c, d).
+def pairs(part, images, truth, shape, titles, names=None):
+    r"""In a figure or a part of one, images (c, d) in [0, 1] below their titles, above the `truth` (c, d).
 
-    A block of two rows for every ten of them; there may be more scores. `names` stand above the truth.
+    A block of two rows for every ten of them. `names` stand above the truth.
     """
     blocks = -(-len(images) // COLUMNS)
     # a narrow empty row between the blocks
     grid = cells(part, 3 * blocks - 1, COLUMNS, height_ratios=([1, 1, 0.1] * blocks)[:-1])
     for place, (image, original) in enumerate(zip(images, truth, strict=True)):
         block, column = divmod(place, COLUMNS)
-        title = f"SSIM {ssim[place]:.2f}\nNCC {ncc[place]:.2f}"
-        show(grid[3 * block, column], image, shape, title, fontsize=9)
-        show(grid[3 * block + 1, column], original, shape, names[place] if names else "", fontsize=9)
+        show(grid[3 * block, column], image, shape, titles[place])
+        show(grid[3 * block + 1, column], original, shape, names[place] if names else "")
     for axes, label in zip(grid[:, 0], ["reconstructed", "training image", ""] * blocks, strict=False):
-        axes.set_ylabel(label, fontsize=9)
+        axes.set_ylabel(label, fontsize=SMALL)
 
 
-def parts(names, title, size):
-    r"""A figure with a title and a part for each name, of size (width, height): the figure, and a dict name: part."""
-    figure = blank(size[0], size[1] * len(names), title)
+def parts(names, title, height):
+    r"""A figure with a title and a part for each name, `height` inches each: the figure, and a dict name: part."""
+    figure = blank(height * len(names), title)
     return figure, dict(zip(names, figure.subfigures(len(names), 1, squeeze=False).ravel(), strict=True))
 
 
 def _points(score, data):
-    figure = blank(6.4, 6.8)
+    figure = blank(WIDTH)
     axes = figure.subplots()
     truth = data.pixels(data.x)
     ends = [0, -1]  # for colours the red and the blue channel, for points the two coordinates
-    axes.scatter(*truth[:, ends].T, s=160, facecolors="none", edgecolors=BLACK, label="training samples")
+    axes.scatter(*truth[:, ends].T, s=120, facecolors="none", edgecolors=BLACK, label="training samples")
     for sign, marker, colour in ((-1, "x", BLUE), (1, "+", ORANGE)):
         chosen = score.images[data.y[score.nearest] == sign]
         named = f"{len(chosen)} candidates: {label(sign, data.class_names)}"
-        axes.scatter(*chosen[:, ends].T, s=45, marker=marker, c=colour, label=named)
+        axes.scatter(*chosen[:, ends].T, s=30, marker=marker, c=colour, label=named)
     is_colour = data.image_shape is not None
     axes.set(
         xlabel="red, 0 to 1" if is_colour else "coordinate 1",
@@ -143,8 +143,8 @@ def _points(score, data):
         title=f"{plain(data.name)}: reconstructed from the weights alone\nand the {len(data.x)} training samples",
     )
     axes.set_aspect("equal", adjustable="datalim")
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=9, columnspacing=1)
+    axes.grid()
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -153,8 +153,8 @@ def image_rows(part, labels, images, shape, titles):
     grid = cells(part, *images.shape[:2])
     for label, line, row, words in zip(labels, grid, images, titles, strict=True):
         for axes, image, title in zip(line, row, words, strict=True):
-            show(axes, image, shape, title, fontsize=8, pad=3)
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+            show(axes, image, shape, title)
+        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
 
 
 def label(y, class_names=None):
@@ -190,8 +190,8 @@ def _grid(x, titles, title):
     shape, rows = image_shape(x.shape[1]), -(-len(x) // COLUMNS)
     if shape is None:
         return None
-    figure = blank(10, 1.12 * rows + 0.9, title, 11)
+    figure = blank(0.8 * rows + 0.4, title)
     grid = cells(figure, rows, COLUMNS).ravel()
     for axes, image, text in zip(grid, stretch(x.astype(float)), titles, strict=False):
-        show(axes, image, shape, text, fontsize=8)
+        show(axes, image, shape, text, fontsize=5.5)
     return figure
