@@ -51,6 +51,11 @@ def test_blocks_run_and_print_what_the_page_says(name):
                 assert part in out
 
 
+def test_a_line_of_code_within_a_sentence_is_the_source_s():
+    (line,) = re.findall(r"`(defvjp\(.*?\))`", read(PAGES["05-losses.md"]))
+    assert line in read(ROOT / "minirecon" / "mlp.py").splitlines()
+
+
 def test_there_are_eleven_chapters_that_tell_what_one_will_know():
     assert [name[:3] for name in CHAPTERS] == [f"{number:02}-" for number in range(1, 12)]
     for name in CHAPTERS:
