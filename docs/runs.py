@@ -144,23 +144,6 @@ def known():
     return result
 
 
-def rates():
-    r"""How loss and squared norms grow with time, from the data of the figure `training` (chapter 3)."""
-    data = np.load(Path(__file__).parent / "figures" / "training.npz")
-    time, loss, norm = (data[f"flow_{key}"] for key in ("time", "log_loss", "norm"))
-    result = {}
-    for power in range(2, 7):
-        at = int(np.argmin(np.abs(time - 10.0**power)))  # the record nearest to it
-        result[str(power)] = {
-            "time": float(time[at]),
-            "offset": float(-loss[at] - np.log(time[at])),
-            "corrected": float(-loss[at] - np.log(time[at]) - 4 / 3 * np.log(np.log(time[at]))),
-            "root": float(norm[at, 0] ** 2 / (-loss[at]) ** (2 / 3)),
-            "linear": float(norm[at, 0] ** 2 / -loss[at]),
-        }
-    return result
-
-
 def gates():
     r"""The attack with plain gates and with smooth ones of several widths (chapter 5)."""
     data, params, result = mr.load_dataset("mnist", n=20), mr.load(datasets.data_file("mnist-n20.pth")), {}
@@ -184,7 +167,7 @@ RUNS = {
     "demo-mnist": lambda: demo("mnist"), "demo-cifar10": lambda: demo("cifar10"),
     "demo-colours": lambda: demo("colours"), "demo-circle": lambda: demo("circle"),
     "flow": flow, "kkt": kkt_reports, "optimisers": optimisers, "defences": defences,
-    "rivals": rivals, "known": known, "rates": rates, "gates": gates,
+    "rivals": rivals, "known": known, "gates": gates,
 }  # fmt: skip
 
 
