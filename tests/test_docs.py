@@ -269,12 +269,13 @@ class Reader(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.ids, self.tags, self.text, self.code = [], [], set(), [], 0
+        self.links, self.ids, self.tags, self.scripts, self.text, self.code = [], [], set(), [], [], 0
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
+        self.scripts += [dict(attrs).get("src")] if tag == "script" else []
         self.code += tag in ("code", "pre")
         self.ids += [value for key, value in attrs if key == "id"]
         self.links += [(tag, value) for key, value in attrs if key in ("href", "src", "srcset", "action", "data")]
@@ -299,7 +300,10 @@ def test_every_link_and_anchor_of_the_site_resolves_and_none_loads_from_elsewher
     assert len(pages) >= len(PAGES) + 5
     for path, page in pages.items():
         assert len(page.ids) == len(set(page.ids)), path
-        assert not page.tags & {"script", "iframe", "object", "embed", "form"}, path
+        assert not page.tags & {"iframe", "object", "embed", "form"}, path
+        for script in page.scripts:
+            assert script is not None, f"{path}: a script in the page"
+            assert (path.parent / script).resolve().parent == out / "widgets", f"{path}: {script}"
         for tag, link in page.links:
             if tag == "a" and link.startswith("https://"):
                 continue
