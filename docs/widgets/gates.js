@@ -45,7 +45,7 @@ widget.start("gates", (panel) => {
       ...common, label: "Slope of the loss over t, true and surrogate", y: [-60, 260], yticks: [0, 100, 200], ylabel: "slope",
     }),
   };
-  const legend = "Black: the true gate, a step; blue, dashed: the smooth gate σ(αz). Circle: the start; dots and diamond: " +
+  const legend = "Solid: the true gate, a step; blue, dashed: the smooth gate σ(αz). Circle: the start; dots and diamond: " +
     "where 300 steps down the blue slope lead. " +
     "The training sample is at t = 0. Sharper gates see less far, and with α = 10 the blue loss has a dip inside the edge.";
   html("p", { class: "note" }, panel, legend);
