@@ -53,7 +53,7 @@ const widget = {
     const X = (a) => left + ((a - x[0]) / (x[1] - x[0])) * wide;
     const Y = (b) => top + ((y[1] - b) / (y[1] - y[0])) * high;
     const box = { x: left, y: top, width: wide, height: high };
-    svg("rect", { ...box, class: "frame" }, root);
+    svg("rect", { ...box, class: "box" }, root);
     for (const a of xticks) {
       svg("path", { d: `M${X(a)} ${top + high}v5`, class: "axis" }, root);
       svg("text", { x: X(a), y: top + high + 18, "text-anchor": "middle" }, root, show(a, a % 1 ? 1 : 0));
@@ -80,6 +80,8 @@ const widget = {
     let at = [0, 0];
     const go = (a, b) => moved([inside(a, x), inside(b, y)]);
     group.addEventListener("pointerdown", (event) => group.setPointerCapture(event.pointerId));
+    // A finger drags the point, not the page. (Chromium ignores touch-action within an SVG.)
+    group.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     group.addEventListener("pointermove", (event) => {
       if (!group.hasPointerCapture(event.pointerId)) return;
       const p = new DOMPoint(event.clientX, event.clientY).matrixTransform(root.getScreenCTM().inverse());
