@@ -1,4 +1,4 @@
-r"""The runs behind the chapters' numbers: `python docs/runs.py [NAME …]` writes docs/runs/NAME.json; all in about 12 minutes.
+r"""The runs behind the chapters' numbers: `python docs/runs.py [NAME …]` writes docs/runs/NAME.json; all in 12 minutes.
 
 Figures have runs of their own (`minirecon figure`). The numbers are from one BLAS thread: set
 OPENBLAS_NUM_THREADS=1.

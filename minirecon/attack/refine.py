@@ -7,7 +7,7 @@ Gradient descent writes into layer 1 nothing but sums of samples. With X the n t
 exactly, for any training time: no KKT condition. And two things are known about C. It is 0 where unit j was off for
 sample i. Where it was on, C[j, i] ≈ λᵢyᵢ δⱼ(xᵢ), the KKT value with the signal δ of the trained network, but only to
 some 15 %, as the training was finite. The paper's parameter loss treats both alike; a likelihood does not: it allows
-for a thousand times less where the unit was off. For as many candidates as samples, C is a function of X.
+for some twenty times less where the unit was off. For as many candidates as samples, C is a function of X.
 """
 
 from functools import partial
