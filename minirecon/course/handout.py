@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TASKS = Path("docs/assignments/tasks.toml")
-WITHHELD = ("instructor.md", "key.md", "planted.md")  # of docs/assignments
+WITHHELD = ("answers.md", "instructor.md", "key.md", "planted.md")  # of docs/assignments
 NAMES = 2  # a line with fewer names and numbers, such as `return x` or `else:`, gives nothing away
 
 
