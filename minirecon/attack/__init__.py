@@ -3,7 +3,7 @@ r"""The attack of the paper (section 4): minimise the reconstruction loss over t
 It is given the trained weights, and the number of samples where that is known: no function here takes a data set.
 
 `optimizer="sgd"` is the authors' method (sgd.py), `optimizer="lbfgs"` the default (lbfgs.py), and "differences"
-subtracts neighbouring units, in seconds (differences.py).
+subtracts neighbouring units, in seconds (differences.py). Told the weight decay, "lbfgs" knows λ from x (decay.py).
 """
 
 import numbers
@@ -13,7 +13,7 @@ import numpy as np
 from ..io import inputs, memory
 from ..io.progress import progress_line
 from ..mlp import CheckpointError, cast, check, square_norm, subtract
-from . import differences, lbfgs, refine, resume, sgd
+from . import decay, differences, lbfgs, refine, resume, sgd
 
 SETTINGS = {
     "lbfgs": {
@@ -72,7 +72,9 @@ def reconstruct(
         "differences", which takes seconds)
     settings : instead of the defaults in `SETTINGS[optimizer]`, or `SEVERAL` and `KNOWN`, which go before them; and
         inputs, what the network was given for pixels: "centred" (default), "raw", or numbers as in `io.inputs`. The
-        range of the candidates follows from it
+        range of the candidates follows from it. With "lbfgs" also decay, the weight of ½‖θ‖² in training, and loss,
+        "logistic", "softmax" or "mse", as in `train`: λ is then not an unknown, the candidates begin as differences of
+        units, and samples, n, is known or not but refines nothing; defaults in `decay.DEFAULTS`
 
     Returns
     -------
@@ -105,14 +107,17 @@ def reconstruct(
     y = np.where(np.arange(m) < m // 2, -1, 1).astype(dtype) if outputs == 1 else np.arange(m) * outputs // m
     name = progress if isinstance(progress, str) else "attack"
     run = lbfgs.lbfgs if optimizer == "lbfgs" else sgd.attack
+    if "decay" in settings:
+        run = decay.attack
     samples, limits = settings.get("samples"), inputs.limits(settings["inputs"], start.shape[1], dtype)
-    if samples:
+    refined = samples and "decay" not in settings
+    if refined:
         refine.check_samples(params, samples, m)
     # losses that overflow are reported as an error of their own
     with np.errstate(all="ignore"), memory.kept():
         with progress_line(settings["iterations"], name, progress) as bar:
             rec = run(params, start, y, rng, bar, {**settings, "limits": limits}, state, **known)
-        if samples and not rec.interrupted:
+        if refined and not rec.interrupted:
             with progress_line(refine.ITERATIONS, "refine", progress) as bar:
                 rec = refine.refine(params, rec, samples, settings["alpha"], bar, settings["range_weight"], limits)
     return rec._replace(inputs=settings["inputs"])
@@ -141,7 +146,11 @@ def complete(optimizer, given, outputs=1, initial=None):
     if optimizer not in SETTINGS:
         raise ValueError(f"optimizer = {optimizer!r}: expected {', '.join(map(repr, SETTINGS))}")
     given = dict(given)
-    taken = inputs.written(given.pop("inputs", "centred"))
+    taken, told = inputs.written(given.pop("inputs", "centred")), {}
+    if optimizer == "lbfgs" and {"decay", "loss"} & set(given):
+        told = decay.told(given.pop("decay", None), given.pop("loss", None), outputs)
+        if initial is not None:
+            raise ValueError("decay and initial weights: expected one of the two; with decay the start is forgotten")
     unknown = sorted(set(given) - set(SETTINGS[optimizer]))
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no such setting; expected {', '.join(SETTINGS[optimizer])}")
@@ -149,11 +158,13 @@ def complete(optimizer, given, outputs=1, initial=None):
     given = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     for what, there in (("several outputs", outputs > 1), ("initial weights", initial is not None)):
         known = optimizer == "differences" and initial is None
-        if there and not known and (optimizer != "lbfgs" or given.get("samples")):
+        if there and not known and (optimizer != "lbfgs" or (given.get("samples") and not told)):
             raise ValueError(f"{what}: expected optimizer = 'lbfgs' and no samples")
     special = {} if optimizer != "lbfgs" else (SEVERAL if outputs > 1 else {}) | (KNOWN if initial is not None else {})
     if optimizer == "lbfgs" and taken != "centred":
         special = UNCENTRED | special
+    if told:
+        special = special | decay.DEFAULTS
     settings = {**SETTINGS[optimizer], **special, **given}
     for name, value in settings.items():
         if value is None and SETTINGS[optimizer][name] is None:
@@ -165,4 +176,4 @@ def complete(optimizer, given, outputs=1, initial=None):
             raise ValueError(f"{name} = {value}: expected a whole number")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
-    return {**settings, "inputs": taken}
+    return {**settings, **told, "inputs": taken}

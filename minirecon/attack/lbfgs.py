@@ -134,19 +134,26 @@ def lbfgs(params, start, y, rng, bar, settings, file, initial=None):
     like = [each.astype(start.dtype) for each in unknowns]
     evaluate = minimise.differentiate(partial(terms, problem))
     with minimise.Descent(bar, {"point": minimise.pack(unknowns), "idle": 0}, file) as descent:
-        # Rounding in float32, and gates whose derivative is not that of the ReLU, can make a line search
-        # fail; a new search, which forgets the old curvature, goes on. It ends when that brings nothing.
-        while descent.state["idle"] < 3 and (left := min(SEGMENT, settings["iterations"] - descent.steps)) > 0:
-            before = descent.steps
-            minimise.lbfgs(evaluate, like, descent, left, maxfun=20 * left)
-            descent.state["idle"] = int(descent.state["idle"]) + 1 if descent.steps - before < 3 else 0
-            descent.save()
+        descend(evaluate, like, descent, settings["iterations"])
     if not descent.steps and not descent.interrupted:
         raise ValueError("no step from the start lowers the loss; expected weights of a trained network")
     u, t = minimise.unpack(descent.state["point"], like)
     x, start = pixels(problem, u), pixels(problem, like[0])
     lam, y = (multipliers(problem, t), y) if initial is None else signed(t)
     return Reconstruction(x, lam, y, start, descent.history.arrays(), descent.interrupted)
+
+
+def descend(evaluate, like, descent, iterations):
+    r"""Searches from the descent's point until there have been so many iterations, or three in a row brought nothing.
+
+    Rounding in float32, and gates whose derivative is not that of the ReLU, can make a line search fail; a new search,
+    which forgets the old curvature, goes on.
+    """
+    while descent.state["idle"] < 3 and (left := min(SEGMENT, iterations - descent.steps)) > 0:
+        before = descent.steps
+        minimise.lbfgs(evaluate, like, descent, left, maxfun=20 * left)
+        descent.state["idle"] = int(descent.state["idle"]) + 1 if descent.steps - before < 3 else 0
+        descent.save()
 
 
 def signed(t):

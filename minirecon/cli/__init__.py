@@ -100,6 +100,10 @@ def _parser():
     sub.add_argument("weights", help=f"trained weights, {ENDINGS}")
     sub.add_argument("--m", type=int, default=40, help="candidates; twice n is a good choice (default %(default)s)")
     sub.add_argument("--initial", metavar="FILE", help="weights before the training, or an earlier checkpoint")
+    text = "the weight decay the net was trained with: multipliers are then known from x; --set samples=N tells n, too"
+    sub.add_argument("--decay", type=float, help=text)
+    text = "the loss it was trained with, beside --decay; default: logistic, of several outputs softmax"
+    sub.add_argument("--loss", choices=["logistic", "softmax", "mse"], help=text)
     text = "L-BFGS (default), the authors' SGD, or differences of units: seconds"
     sub.add_argument("--optimizer", choices=list(SETTINGS), default="lbfgs", help=text)
     default = "default {iterations}".format(**SETTINGS["lbfgs"]) + ", for sgd {iterations}".format(**SETTINGS["sgd"])

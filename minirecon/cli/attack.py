@@ -1,9 +1,10 @@
 r"""`minirecon attack`: candidates from a weight file; begun, gone on with, or found to be finished."""
 
 import json
+import sys
 
 from .. import attack, mlp
-from ..attack import restarts, resume
+from ..attack import decay, restarts, resume
 from ..io import weights
 from ..io.files import read_npz
 from .folder import named, record
@@ -20,6 +21,7 @@ def run_attack(args):
     given = dict(args.set or [])
     if args.iterations is not None:
         given["iterations"] = args.iterations
+    given |= {name: getattr(args, name) for name in ("decay", "loss") if getattr(args, name) is not None}
     given["inputs"] = args.inputs
     config, initial = {"m": args.m, "optimizer": args.optimizer, "dtype": args.dtype}, None
     if args.initial:
@@ -38,6 +40,10 @@ def run_attack(args):
             return
         if args.resume and not saved:
             print("Nothing to go on from there yet: starting anew.")
+        if "decay" in settings:
+            run.results["imbalance"] = decay.imbalance(params)
+            if doubts := decay.doubts(params, settings["decay"], settings["loss"]):
+                print(f"note: {doubts}", file=sys.stderr)
         known = {} if initial is None else {"initial": initial}
         if several:
             where = {"runs": args.runs, "jobs": args.jobs, "scheduler": args.scheduler, "folder": run.out}
