@@ -74,7 +74,8 @@ const widget = {
   handle(plot, label, draw, moved) {
     const { root, x, y } = plot, inside = (value, [low, high]) => Math.min(high, Math.max(low, value));
     const range = { "aria-valuemin": x[0], "aria-valuemax": x[1], "aria-roledescription": "point to drag" };
-    const group = widget.svg("g", { class: "handle", tabindex: 0, role: "slider", "aria-label": label, ...range }, root);
+    const told = { role: "slider", "aria-label": label, ...range };
+    const group = widget.svg("g", { class: "handle", tabindex: 0, ...told }, root);
     widget.svg("circle", { r: 18, class: "reach" }, group); // what a finger can hit
     draw(group);
     let at = [0, 0];

@@ -11,7 +11,7 @@
   function build(panel) {
     const { html } = widget, { iterations, loss, ncc, digits } = window.descent, last = iterations.length - 1;
 
-    // One half of a row of the sprite; the rest of it lies outside the visible part. Returns a function that picks the row.
+    // One half of a row of the sprite, whose rest lies outside the visible part. Returns a function that picks the row.
     function strip(title, half, kind) {
       const element = html("div", { class: `strip ${kind}`, role: "img", "aria-label": title }, panel);
       element.style.aspectRatio = `${digits / 2} / 1`;
@@ -21,9 +21,9 @@
       return (row) => (element.style.backgroundPositionY = `${(100 * row) / (last + 1)}%`);
     }
 
-    const legend = "In each pair of rows, above: candidates; below: the training images that they end up nearest to, less the " +
-      "mean image. Each picture is scaled to its own range; grey is 0. The start is random numbers along the 20 main " +
-      "directions of layer 1. (The demo goes on with a refinement, which is left out here.)";
+    const legend = "In each pair of rows, above: candidates; below: the training images that they end up nearest to, " +
+      "less the mean image. Each picture is scaled to its own range; grey is 0. The start is random numbers along " +
+      "the 20 main directions of layer 1. (The demo goes on with a refinement, which is left out here.)";
     const halves = [0, 1].map((half) => {
       const candidates = strip(`Candidates, ${half ? "even" : "odd"} digits`, half, "");
       strip(`Training images, ${half ? "even" : "odd"} digits`, half, "truth")(last + 1);

@@ -39,15 +39,17 @@ widget.start("gates", (panel) => {
   const common = { role: "img", x, xticks, xlabel: "t, where candidate 1 is at (2 + t, 2 − t)", height: 230 };
   const plots = {
     loss: widget.plot(panel, {
-      ...common, label: "Loss over t, with the true gate and the smooth one", y: [0, 120], yticks: [0, 50, 100], ylabel: "loss",
+      ...common, y: [0, 120], yticks: [0, 50, 100], ylabel: "loss",
+      label: "Loss over t, with the true gate and the smooth one",
     }),
     slope: widget.plot(panel, {
-      ...common, label: "Slope of the loss over t, true and surrogate", y: [-60, 260], yticks: [0, 100, 200], ylabel: "slope",
+      ...common, y: [-60, 260], yticks: [0, 100, 200], ylabel: "slope",
+      label: "Slope of the loss over t, true and surrogate",
     }),
   };
-  const legend = "Solid: the true gate, a step; blue, dashed: the smooth gate σ(αz). Circle: the start; dots and diamond: " +
-    "where 300 steps down the blue slope lead. " +
-    "The training sample is at t = 0. Sharper gates see less far, and with α = 10 the blue loss has a dip inside the edge.";
+  const legend = "Unit 1 of chapter 2's network, alone. Solid: the true gate, a step; dashed: the smooth gate σ(αz). " +
+    "Circle: the start; dots and diamond: where 300 steps down the dashed slope lead. The training sample is at t = 0. " +
+    "Sharper gates see less far, and with α = 10 the dashed loss has a dip inside the edge.";
   html("p", { class: "note" }, panel, legend);
   const alpha = { min: -1, max: 3, step: 0.05, value: Math.log10(state.alpha) };
   const sharpness = widget.slider(panel, "sharpness of the gate, α ", alpha, (value) => {
@@ -71,7 +73,8 @@ widget.start("gates", (panel) => {
   }
 
   function draw() {
-    const way = descend(state.start, state.alpha), end = way.at(-1), size = show(state.alpha, state.alpha < 9.5 ? 1 : 0);
+    const way = descend(state.start, state.alpha), end = way.at(-1);
+    const size = show(state.alpha, state.alpha < 9.5 ? 1 : 0);
     for (const [name, plot] of Object.entries(plots)) {
       plot.area.replaceChildren();
       svg("path", { d: plot.path([[x[0], 0], [x[1], 0]]), class: "line thin" }, plot.area);

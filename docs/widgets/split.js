@@ -38,11 +38,13 @@ function cut(polygon, row, bias, sign) {
 
 widget.start("split", (panel) => {
   const { html, svg, show } = widget, whole = SAMPLES[1], state = { share: 0.5, half: [-2, 0.5] };
-  html("p", {}, panel, "Drag either half of sample 2, or move it with the arrow keys; the other keeps the weighted mean.");
-  const ticks = [-6, -4, -2, 0, 2, 4], corners = [[-7, -5], [5, -5], [5, 7], [-7, 7]];
+  const hint = "Drag either half of sample 2, or move it with the arrow keys; the other keeps the weighted mean.";
+  html("p", {}, panel, hint);
+  const corners = [[-7, -5], [5, -5], [5, 7], [-7, 7]];
   const plot = widget.plot(panel, {
     label: "The plane of the inputs, cut by the kinks of two units, with sample 2 split in two",
-    x: [-7, 5], y: [-5, 7], xlabel: "input 1", ylabel: "input 2", xticks: ticks, yticks: [-4, -2, 0, 2, 4, 6], height: 404,
+    x: [-7, 5], y: [-5, 7], xlabel: "input 1", ylabel: "input 2", height: 404,
+    xticks: [-6, -4, -2, 0, 2, 4], yticks: [-4, -2, 0, 2, 4, 6],
   });
   const over = widget.plot(panel, {
     label: "Root of the residual over the size of the split", role: "img", x: [0, 3], y: [0, 6], height: 190,
@@ -57,15 +59,15 @@ widget.start("split", (panel) => {
     state.half = whole;
     draw();
   });
-  const legend = "Dashed: where a unit changes sides. Shaded: the cell of sample 2, where unit 1 is on and unit 2 off. " +
-    "Thin: along this line Φ stays what it is, within the cell.";
+  const legend = "The network is chapter 2's. Dashed: where a unit changes sides. Shaded: the cell of sample 2, " +
+    "where unit 1 is on and unit 2 off. Thin: along this line Φ stays what it is, within the cell.";
   html("p", { class: "note" }, panel, legend);
   const status = widget.status(panel);
 
   // The halves at `size` times the split, the λ of all three samples, and the residual.
   function split(size = 1) {
     const { share } = state, v = state.half.map((value, k) => size * (value - whole[k]));
-    const halves = [whole.map((value, k) => value + v[k]), whole.map((value, k) => value - (share / (1 - share)) * v[k])];
+    const halves = [1, -share / (1 - share)].map((way) => whole.map((value, k) => value + way * v[k]));
     const c = [LAM, share * LAM, (1 - share) * LAM];
     return { halves, c, residual: residualOf(NET, [SAMPLES[0], ...halves], c) };
   }
@@ -83,7 +85,8 @@ widget.start("split", (panel) => {
   );
 
   function draw() {
-    const { area, path, X, Y } = plot, { halves, c, residual } = split(), on = (p) => unitInputs(NET, p).map((z) => z > 0);
+    const { area, path, X, Y } = plot, { halves, c, residual } = split();
+    const on = (p) => unitInputs(NET, p).map((z) => z > 0);
     const line = (points, kind, to = area, by = path) => svg("path", { d: by(points), class: `line ${kind}` }, to);
     area.replaceChildren();
     const cell = NET.weight.reduce((rest, row, j) => cut(rest, row, NET.bias[j], on(whole)[j] ? 1 : -1), corners);

@@ -27,10 +27,10 @@ function solve(a, b) {
 
 const dot = (p, q) => p[0] * q[0] + p[1] * q[1];
 
-// Multipliers λ, w = Σ λᵢyᵢxᵢ and b; null if no line separates the points. Two support vectors are enough in the plane,
-// with a bias three, and so every choice of them is tried. For a choice the KKT conditions are linear equations,
+// Multipliers λ, w = Σ λᵢyᵢxᵢ and b; null if no line separates the points. Two support vectors are enough in the
+// plane, with a bias three, and so every choice of them is tried. For a choice, KKT are linear equations,
 //     Σⱼ λⱼ yᵢyⱼ⟨xᵢ, xⱼ⟩ + yᵢb = 1   for the chosen i,      Σⱼ λⱼyⱼ = 0   if there is a b.
-// If the λ are not negative and no point is nearer than the chosen ones, all four conditions hold: that is the solution.
+// If the λ are not negative and no point is nearer than those, all four conditions hold, and w is the solution.
 function hardMargin(x, y, bias) {
   for (let size = 1; size <= (bias ? 3 : 2); size++) {
     for (const chosen of choices(x.length, size)) {
@@ -84,7 +84,8 @@ widget.start("street", (panel) => {
     const [a, b, c, d] = [plot.X(p[0]), plot.Y(p[1]), plot.X(q[0]), plot.Y(q[1])];
     const turn = (Math.atan2(d - b, c - a) * 180) / Math.PI;
     svg("path", { d: `M${a} ${b}L${c} ${d}`, class: `line ${kind}` }, plot.area);
-    svg("path", { d: "M0 0l-9 -4v8z", transform: `translate(${c} ${d}) rotate(${turn})`, class: `head ${kind}` }, plot.area);
+    const at = `translate(${c} ${d}) rotate(${turn})`;
+    svg("path", { d: "M0 0l-9 -4v8z", transform: at, class: `head ${kind}` }, plot.area);
   }
 
   // The long line ⟨w, x⟩ + b = level, as two points.
@@ -128,7 +129,8 @@ widget.start("street", (panel) => {
     status.textContent = found
       ? `w = ${terms.join(" ")} = ${pair(found.w)}${bias.checked ? `, b = ${show(found.b)}` : ""}. ` +
         `From the middle to the edge: 1/‖w‖ = ${show(1 / Math.sqrt(dot(found.w, found.w)))}.`
-      : `No line ${bias.checked ? "" : "through the origin "}separates the two classes: there is no w with all margins at least 1.`;
+      : `No line ${bias.checked ? "" : "through the origin "}separates the two classes: ` +
+        "there is no w with all margins at least 1.";
   }
   draw();
 });
