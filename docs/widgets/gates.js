@@ -48,7 +48,7 @@ widget.start("gates", (panel) => {
     }),
   };
   const legend = "Unit 1 of chapter 2's network, alone. Solid: the true gate, a step; dashed: the smooth gate σ(αz). " +
-    "Circle: the start; dots and diamond: where 300 steps down the dashed slope lead. The training sample is at t = 0. " +
+    "Circle: the start; dots and diamond: where 300 steps down the dashed slope lead. The sample is at t = 0. " +
     "Sharper gates see less far, and with α = 10 the dashed loss has a dip inside the edge.";
   html("p", { class: "note" }, panel, legend);
   const alpha = { min: -1, max: 3, step: 0.05, value: Math.log10(state.alpha) };
