@@ -31,6 +31,7 @@ TINY = {
         "rates": (0.01, 1e6), "sgd_alphas": (15.0,), "sgd_iterations": 20, "lbfgs_alphas": (5.0, 50.0),
         "lbfgs_iterations": 3,
     },
+    "gates": {"m": 10, "iterations": 2, "seeds": 2, "alphas": (1e30, 1e4, 15.0)},
     "classes": {"n": 20, "hidden": [20, 20], "target_time": 50.0, "m": 20, "iterations": 5},
     "initial": {"n": 4, "hidden": [20, 20], "square_loss": 0.1, "m": 8, "iterations": 5},
     "checkpoints": {"n": 4, "hidden": [20, 20], "times": [5.0, 20.0, 50.0], "nets": 2, "m": 8, "iterations": 5},
