@@ -3,6 +3,7 @@ r"""The documents as a website that is read from disk, and their quotes brought 
     python docs/build.py fill   write quoted code, outputs and numbers into docs/*.md (quotes.py)
     python docs/build.py site OUT [--student]   build the site: open OUT/index.html
     python docs/build.py notebooks OUT   make a Jupyter notebook of each chapter (notebooks.py)
+    python docs/build.py slides OUT   make an HTML file of each session's slides (deck.py)
 
 Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to;
 nothing from a network, and no script but a widget's. Formulas become MathML. In each section, text and formulas go to
@@ -28,6 +29,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deck import decks
 from edition import Student
 from notebooks import is_chapter, notebook
 from pygments.formatters import HtmlFormatter
@@ -97,6 +99,9 @@ def main(arguments):
             case ["notebooks", out]:
                 notebooks(Path(out).resolve())
                 print(f"open a notebook in {out}")
+            case ["slides", out]:
+                write(Path(out).resolve(), decks())
+                print(f"open a session in {out}")
             case _:
                 print(__doc__.strip().partition("\n\n")[2].partition("\n\n")[0], file=sys.stderr)
                 return 2
