@@ -24,9 +24,8 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.loads += [
-            value for key, value in attrs if key in ("src", "srcset", "data") or (key, tag) == ("href", "link")
-        ]
+        loading = {"src", "srcset", "data"} | ({"href"} if tag == "link" else set())
+        self.loads += [value for key, value in attrs if key in loading]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def test_a_session_has_a_demo_what_to_expect_questions_and_ninety_minutes(path):
     assert "\n> " in text
     assert len(re.findall(r"^\d\. ", text.partition("\n## Questions\n")[2], re.MULTILINE)) == 4
     plan = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
-    assert f"](slides/{path.name}) | {minutes.replace('backpropagation by hand', 'by hand')[:5]}" in plan
+    assert f"](slides/{path.name}) | {minutes} | " in plan
 
 
 def test_a_page_needs_nothing_but_itself(decks):
