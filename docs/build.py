@@ -6,9 +6,10 @@ r"""The documents as a website that is read from disk, and their quotes brought 
     python docs/build.py slides OUT   make an HTML file of each session's slides (deck.py)
 
 Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to;
-nothing from a network, and no script but a widget's. Formulas become MathML. In each section, text and formulas go to
-the left column, the code and pictures that follow them to the right one. Whatever is wrong, an unknown mark, a broken
-link, LaTeX that can't be converted, is an error that names file and line, and then nothing is written.
+nothing from a network, and no script but search.js and widgets, without which all is there to read. Formulas become
+MathML. In each section of a wide window, text and formulas go to the left, the code and pictures that follow them to
+the right. Whatever is wrong, an unknown mark, a broken link, LaTeX that can't be converted, is an error that names file
+and line, and then nothing is written.
 
 A widget is a line of its own in a page; the picture and its text may be left out:
 
@@ -24,6 +25,7 @@ The student's edition (edition.py) has no solutions of the coursework.
 Answers are folded as on GitHub: <details><summary>Question</summary>, a blank line, Markdown, a blank line, </details>.
 """
 
+import base64
 import shutil
 import sys
 import tempfile
@@ -31,24 +33,13 @@ from pathlib import Path
 
 from deck import decks
 from edition import Student
+from layout import in_order, target
 from notebooks import is_chapter, notebook
 from pygments.formatters import HtmlFormatter
 from quotes import DOCS, ROOT, DocsError, fill_all, pages
-from website import Site, target
+from website import Site
 
 THEMES = ("default", "github-dark")  # of Pygments, light and dark
-
-
-def in_order(paths):
-    r"""The index, the chapters by number, then what is looked up, then the rest."""
-    lookup = ["symbols.md", "glossary.md", "map.md"]
-
-    def key(path):
-        name = path.relative_to(DOCS).as_posix()
-        first = name != "README.md", not name[0].isdigit(), name not in lookup
-        return *first, lookup.index(name) if name in lookup else 0, name.count("/"), name
-
-    return sorted(paths, key=key)
 
 
 def site(out, student=None):
@@ -57,9 +48,16 @@ def site(out, student=None):
     if student:
         student.check(built.files)
     light, dark = (HtmlFormatter(style=theme, nobackground=True).get_style_defs(".code") for theme in THEMES)
-    style = (DOCS / "style.css").read_text(encoding="utf-8")
+    style = (DOCS / "style.css").read_text(encoding="utf-8") + font()
     built.files[Path("style.css")] = f"{style}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
     write(out, built.files)
+
+
+def font():
+    r"""The font of formulas as a part of the style sheet: from disk some browsers load no font file."""
+    path = DOCS / "fonts" / "math.woff2"
+    data = base64.b64encode(path.read_bytes()).decode() if path.is_file() else ""
+    return f'\n@font-face {{ font-family: "Minirecon Math"; src: url(data:font/woff2;base64,{data}); }}'
 
 
 def notebooks(out):

@@ -11,6 +11,7 @@ class Page:
 
     def __init__(self, path, problems):
         self.path, self.problems, self.anchors, self.sections = path, problems, set(), []
+        self.seen = set()  # words of the glossary that this section has used
         text = fill(path, path.read_text(encoding="utf-8"))
         self.tokens = parser().parse(text)
         for token in self.tokens:

@@ -12,7 +12,21 @@ from pygments.lexers import get_lexer_by_name
 from quotes import ROOT, WIDGET, source
 
 LANGUAGES = {"py": "python", "python": "python", "sh": "bash", "": "text", "text": "text", "toml": "toml"}
+COLOURS = HtmlFormatter(nowrap=True)
 FOLD = re.compile(r"<details>\s*<summary>(?P<summary>.*)</summary>", re.DOTALL)  # and, after blank lines, </details>
+
+
+def code_lines(code, language, anchor=""):
+    r"""Code in colours; each line is an element, so that what does not fit goes on below, further in (style.css).
+
+    anchor : lines get the ids anchor-1, anchor-2, …
+    """
+    lines = ""
+    for number, line in enumerate(highlight(code, get_lexer_by_name(language), COLOURS).rstrip("\n").split("\n"), 1):
+        shown = re.sub(r"<[^>]*>", "", line)
+        name = f' id="{anchor}-{number}"' if anchor else ""
+        lines += f'<span class="line"{name} style="--indent:{len(shown) - len(shown.lstrip())}">{line}</span>\n'
+    return lines
 
 
 class Renderer(RendererHTML):
@@ -43,7 +57,7 @@ class Renderer(RendererHTML):
             first = env["site"].student.line(path, first) if env["site"].student else first
             href = env["site"].link(page, path, f"L-{first}", line)
             caption = f'<a href="{href}">{path.relative_to(ROOT)}</a>, {rest.split(".", 1)[1]}'
-        code = highlight(text or token.content, get_lexer_by_name(LANGUAGES[kind]), HtmlFormatter(nowrap=True))
+        code = code_lines(text or token.content, LANGUAGES[kind])
         caption = caption and f"<figcaption>{caption}</figcaption>"
         return f'<figure class="code {kind}">{caption}<pre tabindex="0"><code>{code}</code></pre>{turn}</figure>'
 
@@ -66,10 +80,37 @@ class Renderer(RendererHTML):
 
     def link_open(self, tokens, idx, options, env):
         href = env["site"].resolve(env["page"], tokens[idx].attrGet("href"), tokens[idx].meta["line"])
+        env["linked"] = True
         return f'<a href="{href}">'
 
+    def link_close(self, tokens, idx, options, env):
+        env["linked"] = False
+        return "</a>"
+
+    def text(self, tokens, idx, options, env):
+        text = tokens[idx].content
+        return html.escape(text) if env.get("linked") else env["site"].words(env["page"], text)
+
     def heading_open(self, tokens, idx, options, env):
-        return f'<{tokens[idx].tag} id="{env["page"].anchor(tokens[idx + 1])}">'
+        env["linked"], page = True, env["page"]
+        anchor, tag = page.anchor(tokens[idx + 1]), tokens[idx].tag
+        if tag == "h2":
+            page.seen.clear()
+            page.sections.append((anchor, self.renderInline(tokens[idx + 1].children, options, env | {"linked": True})))
+        env["anchor"] = anchor
+        return f'<{tag} id="{anchor}">'
+
+    def heading_close(self, tokens, idx, options, env):
+        env["linked"] = False
+        return f' <a class="anchor" href="#{env["anchor"]}" aria-label="This section">#</a></{tokens[idx].tag}>'
+
+    def strong_open(self, tokens, idx, options, env):
+        page, glossary = env["page"], env["site"].glossary.entries
+        words = tokens[idx + 1].content.rstrip(".").lower().split(", ")
+        if page.path.name != "glossary.md" or idx > 1 or words[0] not in glossary:
+            return "<strong>"
+        page.anchors.add(glossary[words[0]][0])
+        return f'<strong id="{glossary[words[0]][0]}">'
 
     def table_open(self, tokens, idx, options, env):
         return '<div class="table" tabindex="0"><table>'

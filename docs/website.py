@@ -1,25 +1,14 @@
 r"""The site's pages, and the files they link to."""
 
 import html
-import os
 import re
 from pathlib import Path
 
 from columns import Page
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
+from layout import group, relative, target, wrap
+from lookup import Glossary, index
 from quotes import DOCS, ROOT, DocsError
-from render import parser
-
-
-def target(path):
-    r"""Where a file of the repository is in the site, relative to its top."""
-    inside = path.is_relative_to(DOCS)
-    path = path.relative_to(DOCS) if inside else Path("source") / path.relative_to(ROOT)
-    if path.suffix == ".md":
-        return path.with_name("index.html") if inside and path.name == "README.md" else path.with_suffix(".html")
-    return path.with_name(path.name + ".html") if path.suffix == ".py" else path
+from render import code_lines, parser
 
 
 class Site:
@@ -31,16 +20,20 @@ class Site:
     def __init__(self, paths, student=None):
         self.student = student
         self.problems, self.files, self.links, self.pages, self.paths = [], {}, [], {}, list(paths)
-        self.scripts = {}  # of each page
+        self.scripts, self.bodies = {}, []  # of each page
         queue = [*paths]
         for path in paths:
             self.parse(path)
+        glossary = self.pages.get(DOCS / "glossary.md")
+        self.glossary = Glossary(glossary.tokens if glossary else [])
         while queue:
             path = queue.pop(0)
             if target(path) not in self.files:
                 known = len(self.links)
                 self.files[target(path)] = self.render(path)
                 queue += [linked for _, linked, _, _ in self.links[known:]]
+        self.files[Path("search.js")] = DOCS / "search.js"
+        self.files[Path("search-index.js")] = index(self.bodies)
         for page, path, anchor, line in self.links:
             if anchor and path in self.pages and anchor not in self.pages[path].anchors:
                 page.problem(line, f"{path.relative_to(ROOT)} has no #{anchor}")
@@ -86,8 +79,8 @@ class Site:
         if path.suffix == ".py":
             name, code = path.relative_to(ROOT), path.read_text(encoding="utf-8")
             code = self.student.source(path, code) if self.student else code
-            code = highlight(code, get_lexer_by_name("python"), HtmlFormatter(linespans="L"))
-            return self.wrap(path, str(name), f'<h1>{name}</h1><div class="code">{code}</div>')
+            body = f'<h1>{name}</h1><div class="code"><pre><code>{code_lines(code, "python", "L")}</code></pre></div>'
+            return self.wrap(path, str(name), body)
         if path.suffix != ".md":
             return path
         if path not in self.pages and path not in self.paths:
@@ -95,7 +88,20 @@ class Site:
         if path not in self.pages:
             return ""  # its mistakes are in self.problems
         page = self.pages[path]
-        return self.wrap(path, page.title, "\n".join(self.row(page, *row) for row in page.rows(self.keeps)))
+        body = "\n".join(self.row(page, *row) for row in page.rows(self.keeps))
+        self.bodies.append((target(path).as_posix(), page.title, body))
+        return self.wrap(path, page.title, body)
+
+    def wrap(self, path, title, body):
+        r"""The page around its body."""
+        pages = {other: self.pages[other] for other in self.paths if other in self.pages}
+        return wrap(path, title, body, pages, [DOCS / "search.js", *self.scripts.get(path, ())])
+
+    def words(self, page, text):
+        r"""Text as HTML, in a chapter with links to the glossary, for each word where a section first uses it."""
+        if group(page.path) != 1:
+            return html.escape(text)
+        return self.glossary.mark(text, page.seen, lambda anchor: self.link(page, DOCS / "glossary.md", anchor, 1))
 
     def keeps(self, page, block):
         r"""Whether a block of a page stays: the student's edition lacks paragraphs that link to what it lacks."""
@@ -113,46 +119,3 @@ class Site:
             return f'<section class="row both"><div>{left}</div><aside>{right}</aside></section>'
         wide = " wide" if any(block[0].type == "table_open" for block in text) else ""
         return f'<section class="row{wide}"><div>{left}</div></section>'
-
-    def wrap(self, path, title, body):
-        r"""The page around its body: contents, and the way to the page before and the page after."""
-        items, around = "", {}
-        if path in self.paths:
-            at = self.paths.index(path)
-            around = {"prev": self.paths[max(0, at - 1) : at], "next": self.paths[at + 1 : at + 2]}
-        for other in self.paths:
-            if other in self.pages:
-                here = ' aria-current="page"' if other == path else ""
-                name = html.escape(self.pages[other].title)
-                items += f'<li><a href="{relative(other, path)}"{here}>{name}</a></li>'
-        ways = "".join(
-            f'<a rel="{rel}" href="{relative(other, path)}">{html.escape(self.pages[other].title)}</a>'
-            for rel, others in around.items()
-            for other in others
-            if other in self.pages
-        )
-        style, home = (relative(DOCS / name, path) for name in ("style.css", "README.md"))
-        for script in self.scripts.get(path, ()):
-            body += f'\n<script defer src="{relative(script, path)}"></script>'
-        return TEMPLATE.format(title=html.escape(title), style=style, home=home, items=items, body=body, ways=ways)
-
-
-def relative(path, start):
-    r"""The address of a file of the repository as seen from the page of another."""
-    return html.escape(os.path.relpath(target(path), target(start).parent))
-
-
-TEMPLATE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title} – minirecon</title>
-<link rel="stylesheet" href="{style}">
-<header><a href="{home}">minirecon</a><details><summary>Contents</summary><nav><ol>{items}</ol></nav></details></header>
-<main>
-{body}
-</main>
-<footer><nav>{ways}</nav></footer>
-</html>
-"""

@@ -1,5 +1,6 @@
 r"""The documents: quoted code is the source's, numbers are those of the runs, blocks run, and the site builds."""
 
+import html
 import importlib
 import json
 import re
@@ -9,6 +10,8 @@ from urllib.parse import unquote
 
 import build
 import columns
+import formulas
+import layout
 import notebooks
 import pytest
 import quotes
@@ -96,14 +99,15 @@ def folder(tmp_path, monkeypatch):
         '        r"""Doc\n        of inner."""\n        return y  # why\n\n    return inner(x)\n'
     )
     (root / "docs" / "README.md").write_text("# Index\n\n[page](page.md)\n")
-    (root / "docs" / "style.css").write_text("")
+    for name in ("style.css", "search.js"):
+        (root / "docs" / name).write_text("")
     (root / "docs" / "widgets").mkdir()
     for name in ("toy.js", "toy.csv", "toys.js", "common.js"):
         (root / "docs" / "widgets" / name).write_text("")
     (root / "docs" / "runs" / "r.json").write_text(json.dumps({"a": {"b": [0.12345, -7]}, "text": "x"}))
-    for module in (quotes, columns, render, website, build, notebooks):
+    for module in (quotes, columns, render, website, layout, build, notebooks):
         monkeypatch.setattr(module, "ROOT", root)
-    for module in (quotes, website, build, notebooks):
+    for module in (quotes, website, layout, build, notebooks):
         monkeypatch.setattr(module, "DOCS", root / "docs")
     return root
 
@@ -210,9 +214,9 @@ def test_a_widget_is_its_picture_an_element_and_one_script(folder):
     assert f"<aside>{still}{element}</div></aside>" in page
     assert page.count(element) == 2
     common, toy = (f'<script defer src="widgets/{name}.js"></script>' for name in ("common", "toy"))
-    assert page.count("<script") == 2
+    assert page.count("<script") == 3
     assert f"{common}\n{toy}" in page
-    assert "<script" not in (folder / "out" / "index.html").read_text()
+    assert "widgets/toy.js" not in (folder / "out" / "index.html").read_text()
     assert [path.name for path in sorted((folder / "out" / "widgets").iterdir())] == ["common.js", "toy.csv", "toy.js"]
 
 
@@ -264,6 +268,83 @@ def test_a_notebook_has_the_words_of_its_chapter_and_pictures_that_show(folder):
     assert cells[2]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "1\n"}]
 
 
+def test_words_of_the_glossary_are_linked_where_a_chapters_section_first_uses_them(folder):
+    docs = folder / "docs"
+    (docs / "glossary.md").write_text(
+        "# Glossary\n\n**Cone, hat.** A & $`\\max(z, 0)`$.\n\n**Ice cream.** Is $`x^2`$.\n\nNo **word** of it.\n"
+    )
+    (docs / "page.md").write_text("# No chapter\n\nA cone.\n")
+    (docs / "01-first.md").write_text(
+        "# 1. Cone\n\nCones, [hat](page.md), cones, *ice cream* & second-cone.\n\n```sh\nls\n```\n\nA hat, `cone`.\n\n"
+        "## B $`x`$\n\nA hat.\n"
+    )
+    build.site(folder / "out")
+    page = read(folder / "out" / "01-first.html")
+    link = '<a class="term" href="glossary.html#cone" title="A &amp; max(z,0).">'
+    assert f'<p>{link}Cones</a>, <a href="page.html">hat</a>, cones, <em>' in page
+    assert '<em><a class="term" href="glossary.html#ice-cream">ice cream</a></em> &amp; second-cone.</p>' in page
+    assert "<p>A hat, <code>cone</code>.</p>" in page
+    assert f"<p>A {link}hat</a>.</p>" in page
+    assert 'class="term"' not in read(folder / "out" / "page.html")
+    glossary = read(folder / "out" / "glossary.html")
+    assert '<strong id="cone">' in glossary
+    assert "No <strong>word</strong>" in glossary
+    assert '<p class="where">Chapter 1 of 1</p>' in page
+    assert '<ol><li><a href="#b-x">B <math' in page
+
+
+def test_the_index_of_the_search_has_each_section_once(folder):
+    (folder / "docs" / "page.md").write_text(
+        "# T & U\n\nOne $`x_1`$.\n\n## S\n\n```py toy.C\nC = 3\n```\n\n### R\n\n*Two*.\n"
+    )
+    build.site(folder / "out")
+    rows = json.loads(read(folder / "out" / "search-index.js").removeprefix("const SEARCH_INDEX = ").rstrip(";\n"))
+    assert rows == [
+        ["index.html#index", "Index", "Index", "page"],
+        ["page.html#t--u", "T & U", "T & U", "One x 1 ."],
+        ["page.html#s", "T & U", "S", "minirecon/toy.py , C C = 3"],
+        ["page.html#r", "T & U", "R", "Two ."],
+    ]
+
+
+def test_long_lines_of_code_go_on_below_and_limits_stand_under_their_operator(folder):
+    (folder / "docs" / "page.md").write_text(
+        "# T\n\n```sh\nls\n\n  cd <a>\n```\n\n$`\\min_w \\langle a \\rangle`$\n\n```math\n\\sum_i^m y_i\n```\n"
+    )
+    build.site(folder / "out")
+    page = read(folder / "out" / "page.html")
+    lines = re.findall(r'<span class="line" style="--indent:(\d+)">(.*)</span>\n', page)
+    assert [(indent, render_text(line)) for indent, line in lines] == [("0", "ls"), ("0", ""), ("2", "  cd <a>")]
+    assert '<munder><mo movablelimits="true">min</mo><mi>w</mi></munder>' in page
+    assert '<munderover><mo movablelimits="true">∑</mo><mi>i</mi><mi>m</mi></munderover><msub>' in page
+    assert '<mo form="prefix" stretchy="false">⟨</mo><mi>a</mi><mo form="postfix" stretchy="false">⟩</mo>' in page
+
+
+def test_signs_and_letters_are_set_as_in_print():
+    made = formulas.mathml(r"\Phi(-x^{a+1}, -y) = -\lVert z\rVert - 1", "inline")
+    assert '<mi mathvariant="normal">Φ</mi>' in made
+    assert [*re.findall(r"<mo([^>]*)>[−+]</mo>", made)] == [
+        ' form="prefix"',
+        ' lspace="0" rspace="0"',
+        *2 * [' form="prefix"'],
+        "",
+    ]
+    assert made.count('stretchy="false">‖</mo>') == 2
+
+
+def test_a_long_formula_in_a_line_can_be_broken_before_a_sign():
+    short, long = (formulas.mathml("+".join("abcdefghij"[:count]), "inline") for count in (4, 8))
+    assert short.count("<math") == 1
+    assert long.count("<math") == 8
+    assert "".join(re.findall(r">([^<]+)<", long)) == "a+b+c+d+e+f+g+h"
+    assert long.count('<mrow><mo form="infix">+</mo><mi>') == 7
+    assert formulas.mathml("+".join("abcdefgh"), "block").count("<math") == 1
+
+
+def render_text(line):
+    return html.unescape(re.sub(r"<[^>]*>", "", line))
+
+
 class Reader(HTMLParser):
     r"""What is in a page: attributes that point somewhere, ids, tags, and text outside code."""
 
@@ -303,7 +384,8 @@ def test_every_link_and_anchor_of_the_site_resolves_and_none_loads_from_elsewher
         assert not page.tags & {"iframe", "object", "embed", "form"}, path
         for script in page.scripts:
             assert script is not None, f"{path}: a script in the page"
-            assert (path.parent / script).resolve().parent == out / "widgets", f"{path}: {script}"
+            where = (path.parent / script).resolve()
+            assert where == out / "search.js" or where.parent == out / "widgets", f"{path}: {script}"
         for tag, link in page.links:
             if tag == "a" and link.startswith("https://"):
                 continue
@@ -325,5 +407,5 @@ def test_formulas_are_mathml_and_the_site_is_small(built):
         assert "math" in pages[out / name.replace(".md", ".html")].tags
     assert sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < 15e6
     style = (out / "style.css").read_text()
-    assert "url(" not in style
+    assert re.findall(r"url\(.{0,22}", style) == ["url(data:font/woff2;base64"]
     assert "@import" not in style
