@@ -25,6 +25,7 @@ NULLS = {
     "mean_image": "mean image",
     "start": "the attack's start",
     "unseen": "unseen samples",
+    "others": "against unseen ones",
     "untrained": "untrained net",
     "stranger": "wrong initial weights",
 }
@@ -37,13 +38,18 @@ class Score(NamedTuple):
     images : (n, d), that candidate as pixels (with the training mean added), stretched to [0, 1]
     ncc : (n,), normalised cross-correlation of the two as inputs of the network (less the training mean)
     ssim : (n,), structural similarity of the two images
-    null : dict of the Scores of candidates that know nothing; None in those
+    matched : (n,), NCC where no candidate serves two training images, 0 for an image without one: `one_to_one`
+    partial : (n,), `partial_ncc` with the nearest candidate, the mean training image taken out
+    null : dict of the Scores of candidates that know nothing, or of the candidates against images that were not trained
+        on; None in those
     """
 
     nearest: np.ndarray
     images: np.ndarray
     ncc: np.ndarray
     ssim: np.ndarray
+    matched: np.ndarray
+    partial: np.ndarray
     null: dict | None = None
 
 
@@ -175,8 +181,7 @@ def half_size(images):
 
     def halve(size):  # the matrix (size // 2, size) that shrinks one axis
         padded = np.pad(np.eye(size), [(1, 1), (0, 0)], mode="edge")
-        count = size // 2
-        return sum(tap * padded[i : i + 2 * count - 1 : 2] for i, tap in enumerate(BICUBIC))
+        return sum(tap * padded[i : i + size // 2 * 2 - 1 : 2] for i, tap in enumerate(BICUBIC))
 
     rows, columns = (halve(size) for size in images.shape[2:])
     return rows @ images @ columns.T
@@ -196,6 +201,7 @@ def score(rec, data):
         mean_image : the mean training image as the only candidate (NCC 0 if inputs are centred: it is 0 there)
         start : the attack's random start, if it is known
         unseen : as many images the network was not trained on as there are candidates
+        others : the candidates against as many such images as were trained on (images only)
 
     Raises
     ------
@@ -206,32 +212,45 @@ def score(rec, data):
     if rec.x.ndim != 2 or rec.x.shape[1] != data.x.shape[1]:
         raise ValueError(f"candidates of shape {rec.x.shape}; expected (m, {data.x.shape[1]}), as in {data.name}")
     m, mean = len(rec.x), data.x.mean(axis=0)
-    nulls = {"mean_image": (mean[None], np.ones(1))}
+    nulls = {"mean_image": (np.stack([mean, mean]), np.array([-1.0, 1.0]))}  # under both labels
     if rec.start is not None:
         nulls["start"] = rec.start, rec.y
     if len(data.x_test):
         nulls["unseen"] = data.x_test[:m], data.y_test[:m]
-    is_image = data.image_shape is not None and min(data.image_shape[1:]) > 1
-    if not is_image:
-        # the mean of all samples is offered under both labels
-        nulls["mean_image"] = np.stack([mean, mean]), np.array([-1.0, 1.0])
+    if data.image_shape is None or min(data.image_shape[1:]) < 2:
         null = {name: _score_points(x, y, data) for name, (x, y) in nulls.items()}
         return _score_points(rec.x, rec.y, data)._replace(null=null)
     null = {name: _score_images(x, data) for name, (x, _) in nulls.items()}
+    if len(data.x_test):
+        null["others"] = _score_images(rec.x, data._replace(x=data.x_test[: len(data.x)]))
     return _score_images(rec.x, data)._replace(null=null)
 
 
 def _score_images(x, data):
     x = x.astype(float)
     candidates, originals = (z.reshape(-1, *data.image_shape) for z in (x, data.x))
-    if data.image_shape[0] == 3:  # the recipe searches colour images at half size
-        nearest = ncc(half_size(originals), half_size(candidates)).argmax(axis=1)  # (n,)
-    else:
-        nearest = ncc(originals, candidates).argmax(axis=1)
-    pairs = np.sum(standardise(originals) * standardise(candidates[nearest]), axis=1) / data.image_shape[0]
+    every = ncc(originals, candidates)  # (n, m)
+    searched = half_size if data.image_shape[0] == 3 else np.asarray  # the recipe searches colour images at half size
+    nearest = ncc(searched(originals), searched(candidates)).argmax(axis=1)  # (n,)
     images = stretch(data.pixels(x[nearest]))
-    truth = data.pixels(data.x).reshape(originals.shape)
-    return Score(nearest, images, pairs, ssim(images.reshape(originals.shape), truth))
+    alike = ssim(images.reshape(originals.shape), data.pixels(data.x).reshape(originals.shape))
+    mean = data.pixels(data.x.mean(axis=0)).reshape(data.image_shape)
+    partial = partial_ncc(originals, candidates[nearest], mean)
+    return Score(nearest, images, every[np.arange(len(every)), nearest], alike, one_to_one(every), partial)
+
+
+def one_to_one(every):
+    r"""The NCC of each image with its own candidate, of `every` NCC of n images and m candidates (n, m): (n,).
+
+    No candidate belongs to two images; an image without one, where m < n, has 0. Of all such assignments the one with
+    the largest sum of what the NCCs have above 0.8 (or 0 if they have less), by SciPy's `linear_sum_assignment`.
+    """
+    from scipy.optimize import linear_sum_assignment  # imported here, as above
+
+    image, candidate = linear_sum_assignment(np.maximum(every, 0.8), maximize=True)
+    matched = np.zeros(len(every))
+    matched[image] = every[image, candidate]
+    return matched
 
 
 def _score_points(x, y, data):
@@ -247,17 +266,15 @@ def summary(score):
     r"""The few numbers of a Score or PointScore that go into results.json, nulls left out: a dict."""
     if isinstance(score, PointScore):
         found = score.distance <= POINT_TOLERANCE
-        return {
-            "distance": {
-                "median": float(np.median(score.distance)),
-                "candidates": len(score.distance),
-                "candidates_within_0.15": int(found.sum()),
-                "samples_within_0.15": int(np.sum(score.recall <= POINT_TOLERANCE)),
-            }
-        }
+        within = int(np.sum(score.recall <= POINT_TOLERANCE))
+        counts = {"candidates_within_0.15": int(found.sum()), "samples_within_0.15": within}
+        return {"distance": {"median": float(np.median(score.distance)), "candidates": len(score.distance), **counts}}
     got = summarise(score.ncc, score.ssim)
     ssim = {"median": got["ssim"], "top10_mean": got["top10"], "rank30": got["rank30"], "over_0.4": got["over_0.4"]}
-    return {"ncc": {"median": got["ncc"], "over_0.9": got["over_0.9"]}, "ssim": ssim}
+    counted = {"ncc": (score.ncc, 0.8, 0.9), "one_to_one": (score.matched, 0.8, 0.9)}
+    counted |= {"partial_ncc": (score.partial, 0.7, 0.8)}
+    over = {name: {f"over_{b}": int(np.sum(part > b)) for b in bounds} for name, (part, *bounds) in counted.items()}
+    return {**over, "ncc": {"median": got["ncc"], **over["ncc"]}, "ssim": ssim}
 
 
 def summarise(ncc, ssim):

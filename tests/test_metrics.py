@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -175,7 +177,9 @@ def test_score_has_null_baselines():
     data = load_dataset("mnist", n=6)
     rec = noisy_candidates(data, m=9)
     null = score(rec, data).null
-    assert set(null) == {"mean_image", "start", "unseen"}
+    assert set(null) == {"mean_image", "start", "unseen", "others"}
+    others = slow_ncc(data.x_test[:6].reshape(6, 1, 28, 28), rec.x.reshape(9, 1, 28, 28)).max(axis=1)
+    np.testing.assert_allclose(null["others"].ncc, others, atol=1e-9)
     np.testing.assert_array_equal(null["mean_image"].ncc, 0)
     mean = metrics.stretch(data.mean[None])[0]
     np.testing.assert_allclose(null["mean_image"].images, np.tile(mean, (6, 1)))
@@ -184,24 +188,61 @@ def test_score_has_null_baselines():
     start = slow_ncc(data.x.reshape(6, 1, 28, 28), rec.start.reshape(9, 1, 28, 28)).max(axis=1)
     np.testing.assert_allclose(null["start"].ncc, start, atol=1e-9)
     assert score(rec, data).ncc.min() > max(null["start"].ncc.max(), unseen.max())
-    assert set(score(rec._replace(start=None), data).null) == {"mean_image", "unseen"}
+    assert set(score(rec._replace(start=None), data).null) == {"mean_image", "unseen", "others"}
+    assert set(score(rec, data._replace(x_test=data.x_test[:0])).null) == {"mean_image", "start"}
 
 
 def test_the_training_set_itself_scores_one():
     data = load_dataset("cifar10", n=40)
     summary = metrics.summary(score(Reconstruction(data.x, np.ones(40), data.y), data))
     # not exactly 1 for SSIM: the stretch lifts the contrast of an image that has no black or no white
-    assert summary["ncc"] == {"median": pytest.approx(1), "over_0.9": 40}
+    assert summary["ncc"] == {"median": pytest.approx(1), "over_0.8": 40, "over_0.9": 40}
+    assert summary["one_to_one"] == {"over_0.8": 40, "over_0.9": 40}
+    assert summary["partial_ncc"] == {"over_0.7": 40, "over_0.8": 40}
     assert summary["ssim"]["median"] > 0.95
     assert summary["ssim"]["over_0.4"] == 40
 
 
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 1000))
+def test_one_to_one_is_the_best_of_all_matchings(n, m, seed):
+    every = np.random.default_rng(seed).uniform(0.5, 1, (n, m)).round(2)
+    got = metrics.one_to_one(every)
+    padded = np.hstack([every, np.zeros((n, n))])  # of which each image may take one
+    best = max(
+        sum(max(padded[i, j] - 0.8, 0) for i, j in enumerate(columns))
+        for columns in itertools.permutations(range(m + n), n)
+    )
+    assert np.maximum(got - 0.8, 0).sum() == pytest.approx(best)
+    assert np.sum(got > 0) == min(n, m)
+    rows, _ = np.nonzero(np.isclose(every, got[:, None]))
+    assert set(rows) == set(np.flatnonzero(got))
+
+
+def test_one_candidate_counts_for_one_image():
+    data = load_dataset("mnist", n=4)
+    twice = data._replace(x=np.vstack([data.x[:1], data.x[:1] + 1e-6, data.x[1:2]]))
+    result = score(Reconstruction(data.x[:2], np.ones(2), data.y[:2]), twice)
+    np.testing.assert_allclose(result.ncc, 1)
+    assert sorted(np.round(result.matched, 6)) == [0, 1, 1]
+
+
+def test_what_is_shared_with_the_mean_image_does_not_count():
+    data = load_dataset("mnist", n=4, inputs="raw")
+    mean = data.x.mean(axis=0)
+    blurred = 0.2 * (data.x - mean) + 3 * mean  # nearly the mean image, and a bit of the sample
+    result = score(Reconstruction(blurred, np.ones(4), data.y), data)
+    np.testing.assert_allclose(result.partial[result.nearest == np.arange(4)], 1)
+    assert (score(Reconstruction(data.x_test[:4], np.ones(4), data.y), data).partial < 0.9).all()
+
+
 def test_summary_counts():
     values = np.linspace(0, 0.97, 40)
-    fake = metrics.Score(np.zeros(40, int), np.zeros((40, 4)), values, values[::-1])
+    fake = metrics.Score(np.zeros(40, int), np.zeros((40, 4)), values, values[::-1], values / 1.1, values / 1.2)
     ranked = values[::-1]
     assert metrics.summary(fake) == {
-        "ncc": {"median": pytest.approx(0.485), "over_0.9": 3},
+        "ncc": {"median": pytest.approx(0.485), "over_0.8": 7, "over_0.9": 3},
+        "one_to_one": {"over_0.8": 4, "over_0.9": 0},
+        "partial_ncc": {"over_0.7": 6, "over_0.8": 1},
         "ssim": {
             "median": pytest.approx(0.485),
             "top10_mean": pytest.approx(ranked[:10].mean()),
@@ -209,7 +250,7 @@ def test_summary_counts():
             "over_0.4": int((values > 0.4).sum()),
         },
     }
-    few = metrics.Score(np.zeros(20, int), np.zeros((20, 4)), values[:20], values[:20])
+    few = metrics.Score(np.zeros(20, int), np.zeros((20, 4)), *[values[:20]] * 4)
     assert metrics.summary(few)["ssim"]["rank30"] is None
 
 

@@ -147,14 +147,12 @@ class Run:
             return
         chosen = len(set(score.nearest.tolist()))
         print(
-            f"The nearest candidate counts for each image ({chosen} different ones for {len(data.x)}): compare\n"
-            "with the null baselines, which know little or nothing of the training set."
+            f"The nearest candidate counts for each image ({chosen} different ones for {len(data.x)}); one\n"
+            "to one, none counts twice. Compare with the null baselines, which know little\n"
+            "or nothing of the training set."
         )
-        if any(row["ssim"]["median"] >= summary["ssim"]["median"] for row in null.values()):
-            print(
-                "A null has the higher SSIM: this 3×3 SSIM rewards a plain background, which\n"
-                "noisy candidates lack. It does not tell them from chance here; NCC does."
-            )
+        if not tables.tells(summary, null):
+            print("SSIM does not tell the candidates from chance here; it is in results.json.")
 
     def finish(self, spent=(), name="results", **results):
         r"""Write `name`.json, remove files that are `spent` once it is there, draw, and print where everything is."""

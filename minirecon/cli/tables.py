@@ -14,9 +14,8 @@ ROWS = {
     "best": "best λ ≥ 0",
     "signed": "best λ of either sign",
 }
-IMAGE_ROW = (
-    "{ncc[median]:.3f}, {ncc[over_0.9]} of {n}, {ssim[median]:.3f}, {ssim[top10_mean]:.3f}, {ssim[over_0.4]} of {n}"
-)
+IMAGE_ROW = "{ncc[median]:.3f}, {ncc[over_0.8]} of {n}, {ncc[over_0.9]} of {n}, {one_to_one[over_0.9]} of {n}"
+SSIM_ROW = ", {ssim[median]:.3f}, {ssim[over_0.4]} of {n}"
 POINT_ROW = "{distance[candidates_within_0.15]} of {distance[candidates]}, {distance[samples_within_0.15]} of {n}"
 
 
@@ -27,17 +26,29 @@ def columns(widths, rows):
 
 
 def scores(rows, null, n):
-    r"""A row for each summary of `metrics.summary` in `rows`, a dict by name, and in `null`, by its kind."""
+    r"""A row for each summary of `metrics.summary` in `rows`, a dict by name, and in `null`, by its kind.
+
+    SSIM is shown where it tells the candidates from all nulls.
+    """
+    told = all(tells(row, null) for row in rows.values())
     rows = rows | {f"null: {NULLS[kind]}": summary for kind, summary in null.items()}
     if "ssim" in next(iter(rows.values())):
-        widths, form = (26, 8, 11, 9, 9, 11), IMAGE_ROW
-        head = [["NCC", "NCC", "SSIM", "SSIM", "SSIM"], ["median", "over 0.9", "median", "top 10", "over 0.4"]]
+        widths, form = (26, 8, 11, 11, 11), IMAGE_ROW
+        head = [["NCC", "NCC", "NCC", "one to one"], ["median", "over 0.8", "over 0.9", "over 0.9"]]
+        if told:
+            widths, form = (*widths[:1], 8, 10, 10, 11, 7, 9), form + SSIM_ROW
+            head = [[*line, *more] for line, more in zip(head, (["SSIM", "SSIM"], ["med.", "over 0.4"]), strict=True)]
     else:
         widths, form = (26, 20, 24), POINT_ROW
         head = [["candidates within", "training samples with"], ["0.15 of a sample", "a candidate within 0.15"]]
     lines = [["", *line] for line in head]
     lines += [[name, *form.format(**row, n=n).split(", ")] for name, row in rows.items()]
     return columns(widths, lines)
+
+
+def tells(summary, null):
+    r"""Whether the SSIM of some candidates, in `metrics.summary`, is above that of every null: bool."""
+    return "ssim" in summary and all(row["ssim"]["median"] < summary["ssim"]["median"] for row in null.values())
 
 
 def consensus(rows, null):

@@ -13,7 +13,11 @@ from minirecon.attack.candidates import load_candidates
 
 DESIGN_KEYS = {"command", "config", "seed", "versions", "seconds", "peak_mb"}
 RESIDUAL_KEYS = {"total", "relative", "per_layer", "zero_lambda"}
-SCORE_KEYS = {"ncc": {"median", "over_0.9"}, "ssim": {"median", "top10_mean", "rank30", "over_0.4"}}
+SCORE_KEYS = {
+    "ncc": {"median", "over_0.8", "over_0.9"},
+    "one_to_one": {"over_0.8", "over_0.9"},
+    "ssim": {"median", "top10_mean", "rank30", "over_0.4"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +94,8 @@ def test_train_attack_score(anywhere, capsys):
     assert status == 0
     assert_fits_80_columns(out.replace(str(anywhere), ""), err)
     result = results(folder / "score")
-    assert result.keys() == DESIGN_KEYS | {"n", "m", "ncc", "ssim", "null"}
-    assert set(result["null"]) == {"mean_image", "start", "unseen"}
+    assert result.keys() == DESIGN_KEYS | {"n", "m", "ncc", "one_to_one", "partial_ncc", "ssim", "null"}
+    assert set(result["null"]) == {"mean_image", "start", "unseen", "others"}
     for part in (result, *result["null"].values()):
         assert {key: set(part[key]) for key in SCORE_KEYS} == SCORE_KEYS
     expected = score(load_candidates(folder / "candidates.npz"), load_dataset("mnist", 8))
@@ -289,7 +293,7 @@ def test_many_runs(weights, anywhere, capsys, interrupt):
     assert status == 0
     assert_fits_80_columns(out.replace(str(anywhere), ""))
     result = results(folder / "score")
-    assert result.keys() == DESIGN_KEYS | {"n", "m", "ncc", "ssim", "null", "consensus"}
+    assert result.keys() == DESIGN_KEYS | {"n", "m", "ncc", "one_to_one", "partial_ncc", "ssim", "null", "consensus"}
     rows, null = result["consensus"]["candidates"], result["consensus"]["start"]
     assert rows[-1]["candidates"] == np.sum(support == 1) > 0
     assert rows[-1]["precision"] > rows[0]["precision"]
