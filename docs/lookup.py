@@ -60,6 +60,7 @@ def index(bodies):
     rows = []
     for address, title, body in bodies:
         _, *parts = re.split(r'<h[123] id="([^"]*)">', body)
+        parts = [re.sub(r"</?m\w*[^>]*>", "", part) for part in parts]  # a formula is one word, or a few
         for anchor, part in zip(parts[::2], parts[1::2], strict=True):
             head, _, text = re.sub(r'<a class="anchor".*?</a>', "", part).partition("</h")
             head, text = (" ".join(html.unescape(TAG.sub(" ", each)).split()) for each in (head, text))

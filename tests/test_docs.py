@@ -301,7 +301,7 @@ def test_the_index_of_the_search_has_each_section_once(folder):
     rows = json.loads(read(folder / "out" / "search-index.js").removeprefix("const SEARCH_INDEX = ").rstrip(";\n"))
     assert rows == [
         ["index.html#index", "Index", "Index", "page"],
-        ["page.html#t--u", "T & U", "T & U", "One x 1 ."],
+        ["page.html#t--u", "T & U", "T & U", "One x1."],
         ["page.html#s", "T & U", "S", "minirecon/toy.py , C C = 3"],
         ["page.html#r", "T & U", "R", "Two ."],
     ]
