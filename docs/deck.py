@@ -1,8 +1,8 @@
 r"""Slides: docs/slides/*.md as HTML files of their own, `python docs/build.py slides OUT`.
 
 A file is one session, a slide is what stands between two lines `---`. Formulas, quoted code and numbers are those of
-the documents (quotes.py). Pictures are in the file; nothing is loaded. Arrow keys, space, Home and End turn slides, and
-printing gives one slide a page.
+the documents (quotes.py). Pictures and the formulas' font are in the file; nothing is loaded. Arrow keys, space, Home
+and End turn slides, and printing gives one slide a page.
 """
 
 import base64
@@ -18,6 +18,7 @@ from pygments.lexers import get_lexer_by_name
 from quotes import DOCS, DocsError, fill
 
 FOLDER = DOCS / "slides"
+FONT = DOCS / "fonts" / "math.woff2"
 KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
 LANGUAGES = {"py": "python", "python": "python", "sh": "bash"}
 
@@ -74,7 +75,8 @@ def slides(path):
 
 def decks():
     r"""All sessions: a dict from the file's name to the text of its page."""
-    style = STYLE + HtmlFormatter(style="default", nobackground=True).get_style_defs("pre")
+    font = f"@font-face {{ font-family: formulas; src: url({data_uri(FONT, 'font/woff2')}); }}"
+    style = font + STYLE + HtmlFormatter(style="default", nobackground=True).get_style_defs("pre")
     pages = {}
     for path in sorted(FOLDER.glob("[1-9]-*.md")):
         texts = slides(path)
@@ -106,7 +108,7 @@ pre {
   font: 18px/1.35 "DejaVu Sans Mono", monospace;
 }
 code { font: 0.84em "DejaVu Sans Mono", monospace; }
-math { font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", math, serif; font-size: 1.08em; }
+math { font-family: formulas, math, serif; font-size: 1.15em; }
 section span:has(> math) { white-space: nowrap; }
 .equation { margin: 12px 0; text-align: center; font-size: 1.12em; }
 p:has(> img) { flex: 1 1 0; min-height: 0; }
