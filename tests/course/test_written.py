@@ -2,6 +2,7 @@ r"""Coursework: the written and the experimental task of each assignment, their 
 
 import re
 
+import numpy as np
 import pytest
 from planted import ROOT
 
@@ -46,8 +47,6 @@ def test_totals_and_answers():
 
 def test_the_steps_and_kkt_points_in_the_answers_are_right():
     r"""Tasks 1.7 and 2.6: numbers of the answers by NumPy."""
-    import numpy as np
-
     text = read(FOLDER / "answers.md")
     assert round(np.exp(11) - np.exp(10)) == 37848
     assert "37 848" in text
