@@ -36,6 +36,7 @@ TINY = {
     "initial": {"n": 4, "hidden": [20, 20], "square_loss": 0.1, "m": 8, "iterations": 5},
     "checkpoints": {"n": 4, "hidden": [20, 20], "times": [5.0, 20.0, 50.0], "nets": 2, "m": 8, "iterations": 5},
     "federated": {"sizes": [4, 6], "steps": [1, 3], "hidden": [20, 20], "iterations": 5},
+    "decay": {"n": 4, "hidden": [20, 20], "decays": [1e-3, 1e-2], "steps": [2, 40], "m": 8},
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from strategies import slow_gradient, slow_ncc
 from tiny import SEED, TINY, saved
 
-from minirecon import attack, load_dataset, metrics, mlp, train
-from minirecon.experiments import checkpoints, classes, federated, initial
+from minirecon import attack, kkt, load_dataset, metrics, mlp, train
+from minirecon.experiments import checkpoints, classes, decay, federated, initial
 
 
 def nearest(x, truth):
@@ -209,3 +209,25 @@ def test_federated_draws_each_row_over_the_steps():
     assert every[0].get_title() == "n = 4 images on the client"
     for line, row in zip(every[5].lines, data["ncc_6"].swapaxes(0, 1), strict=True):
         np.testing.assert_allclose(line.get_xydata(), np.column_stack([[1, 3], np.median(row, axis=1)]), rtol=1e-6)
+
+
+def test_decay_again_step_by_step():
+    r"""The last stretch of a decay begins where the one before ended; what is told is of its end."""
+    data, truth = saved("decay"), load_dataset("mnist", 4)
+    begun = train(truth, (20, 20), SEED, decay=1e-3, max_steps=2)
+    params = train(truth, (20, 20), SEED, params=begun.params, decay=1e-3, max_steps=38).params
+    got = decay.numbers(data)["0.001"]["40"]
+    assert got["directions"] == kkt.distinct_units(params)
+    assert got["rank"] == np.linalg.matrix_rank(params[1].weight.astype(float), rtol=decay.RANK)
+    rec = attack.reconstruct(params, 8, seed=SEED, optimizer="differences")
+    assert got["candidates"] == len(rec.x)
+    np.testing.assert_allclose(data["ncc"][0, 1], metrics.score(rec, truth).ncc, rtol=1e-5)
+    assert decay.numbers(data)["0.001"]["2"]["candidates"] == data["candidates"][0, 0]
+
+
+def test_decay_draws_a_line_for_each_decay_and_the_null():
+    data = saved("decay")
+    first, *others = [axes for axes in decay.draw(data).axes if axes.lines]
+    np.testing.assert_array_equal(first.lines[1].get_ydata(), np.sum(data["ncc"][1] > 0.8, axis=-1))
+    assert len(first.lines) == 3
+    assert [len(axes.lines) for axes in others] == [2, 2]
