@@ -9,6 +9,8 @@ import deck
 import pytest
 import quotes
 
+from minirecon.course import handout
+
 ROOT = Path(__file__).parent.parent
 SESSIONS = sorted(deck.FOLDER.glob("[1-9]-*.md"))
 
@@ -49,6 +51,8 @@ def test_a_session_has_a_demo_what_to_expect_questions_and_ninety_minutes(path):
     assert "\n```sh\nminirecon " in text
     assert "\n> " in text
     assert len(re.findall(r"^\d\. ", text.partition("\n## Questions\n")[2], re.MULTILINE)) == 4
+    tasks, _ = handout.load_tasks(ROOT)
+    assert not {task.function for task in tasks} & set(re.findall(r"^```py (.*)$", text, re.MULTILINE))  # no solutions
     plan = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
     assert f"](slides/{path.name}) | {minutes} | " in plan
 
