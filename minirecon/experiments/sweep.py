@@ -12,6 +12,7 @@ from .drawing import BLACK, MARKED, NULLS, captions, curves
 
 QUICK = {"rates": (0.01, 0.3, 10.0), "sgd_iterations": 300, "lbfgs_alphas": (15.0, 150.0, 1500.0)}
 ALPHAS = MARKED[1], MARKED[2], MARKED[4]  # blue is our attack's
+KINDS = ("mean_image", "start", "unseen")  # of the nulls
 SCORES = {"ncc": "median NCC", "top10": "SSIM, mean of the ten best"}
 
 
@@ -27,14 +28,14 @@ def run(
     """
     params, data = shipped(weights, case, n)
     sgd, lbfgs = np.full((len(rates), len(sgd_alphas), 2), np.nan), np.full((len(lbfgs_alphas), 2), np.nan)
-    null = np.full((3, 2), np.nan)
+    null = np.full((len(KINDS), 2), np.nan)
     with progress_line(sgd[..., 0].size + len(lbfgs), "sweep", progress) as bar:
         for i, j in np.ndindex(sgd.shape[:2]):
             options = {"optimizer": "sgd", "iterations": sgd_iterations, "lr_x": rates[i], "alpha": sgd_alphas[j]}
             try:
                 score = metrics.score(attacked(params, m, seed=seed, **options), data)
                 sgd[i, j] = _numbers(score)
-                null = np.array([_numbers(each) for each in score.null.values()])
+                null = np.array([_numbers(score.null[kind]) for kind in KINDS])
             except ValueError as error:
                 if "finite" not in str(error):  # it diverged: the loss is no longer finite
                     raise
@@ -78,7 +79,7 @@ def draw(data):
 
 def numbers(data):
     r"""The best and the worst of both attacks by NCC, how many settings come near the best, and the null baselines."""
-    got = {"null": dict(zip(("mean_image", "start", "unseen"), data["null"].tolist(), strict=True))}
+    got = {"null": dict(zip(KINDS, data["null"].tolist(), strict=True))}
     for name in ("sgd", "lbfgs"):
         ncc = data[name][..., 0].ravel()
         best = np.nanmax(ncc)

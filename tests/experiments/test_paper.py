@@ -115,7 +115,8 @@ def test_leak_spread():
 
 def test_leak_medians_and_counts():
     def scored(ncc, null=None):
-        return metrics.Score(np.zeros(4, int), np.zeros((4, 1)), np.array(ncc), np.array(ncc) / 2, null)
+        ncc = np.array(ncc)
+        return metrics.Score(np.zeros(4, int), np.zeros((4, 1)), ncc, ncc / 2, ncc, ncc, null)
 
     got = leak.medians(
         scored([0.1, 0.91, 0.92, 0.99], {"start": scored([0, 0.2, 0.4, 1]), "unseen": scored([0.7] * 4)})
