@@ -74,6 +74,7 @@ def test_what_is_for_the_instructor_is_not_there_nor_linked(sites):
     gone = {f"assignments/{name.replace('.md', '.html')}" for name in handout.WITHHELD}
     assert set(everything) - set(students) == gone & set(everything)
     assert "assignments/instructor.html" in everything
+    assert "planted" not in (out / "search-index.js").read_text(encoding="utf-8").lower()
     for name, text in students.items():
         assert "planted" not in text.lower(), name
         assert not re.search(r'href="[^"]*(instructor|key|planted)\.', (out / name).read_text()), name
