@@ -2,7 +2,7 @@ r"""The documents as a website that is read from disk, and their quotes brought 
 
     python docs/build.py fill   write quoted code, outputs and numbers into docs/*.md (quotes.py)
     python docs/build.py site OUT [--student]   build the site: open OUT/index.html
-    python docs/build.py notebooks OUT   make a Jupyter notebook of each chapter (notebooks.py)
+    python docs/build.py notebooks OUT [--student]   make a Jupyter notebook of each chapter (notebooks.py)
     python docs/build.py slides OUT   make an HTML file of each session's slides (deck.py)
 
 Needs `pip install ".[docs]"`. One HTML page for each Markdown page, and for each source file that one links to;
@@ -26,6 +26,8 @@ Answers are folded as on GitHub: <details><summary>Question</summary>, a blank l
 """
 
 import base64
+import html
+import json
 import shutil
 import sys
 import tempfile
@@ -60,11 +62,15 @@ def font():
     return f'\n@font-face {{ font-family: "Minirecon Math"; src: url(data:font/woff2;base64,{data}); }}'
 
 
-def notebooks(out):
+def notebooks(out, student=None):
     r"""Write a notebook of each chapter, and the pictures in them, into the folder `out`. Raises DocsError."""
     files = {}
     for path in filter(is_chapter, pages()):
-        files[target(path).with_suffix(".ipynb")], pictures = notebook(path)
+        name = target(path).with_suffix(".ipynb")
+        files[name], pictures = notebook(path, student)
+        if student:
+            cells = json.loads(files[name])["cells"]
+            student.check({name: html.escape("\n".join(cell["source"] for cell in cells))})
         files |= {target(picture): picture for picture in pictures}
     write(out, files)
 
@@ -94,8 +100,8 @@ def main(arguments):
             case ["site", out] | ["site", out, "--student"]:
                 site(Path(out).resolve(), Student() if arguments[2:] else None)
                 print(f"open {Path(out) / 'index.html'}")
-            case ["notebooks", out]:
-                notebooks(Path(out).resolve())
+            case ["notebooks", out] | ["notebooks", out, "--student"]:
+                notebooks(Path(out).resolve(), Student() if arguments[2:] else None)
                 print(f"open a notebook in {out}")
             case ["slides", out]:
                 write(Path(out).resolve(), decks())

@@ -33,8 +33,10 @@ def is_chapter(path):
     return path.parent == DOCS and path.suffix == ".md" and path.name[0].isdigit()
 
 
-def notebook(path):
+def notebook(path, student=None):
     r"""The notebook of the page at `path` as text, and the pictures in it: (JSON, a set of paths).
+
+    student : edition.Student, or None for the instructor's edition
 
     Raises DocsError for quotes of what is not there, or a picture that is not.
     """
@@ -51,7 +53,7 @@ def notebook(path):
         elif match["info"] == "text output" and not before.strip() and cells[-1]["cell_type"] == "code":
             cells[-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": match["body"]}]
         else:
-            words += _quoted(match["info"], match["body"])
+            words += _quoted(match["info"], match["body"], student)
     cells.append(_cell("markdown", words + _markdown(path, text[at:], pictures)))
     cells = [cell | {"id": f"cell-{number}"} for number, cell in enumerate(cells) if cell["source"].strip()]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -65,7 +67,7 @@ def _cell(kind, text):
     return {"cell_type": kind, "metadata": {}, "source": text.strip("\n"), **code}
 
 
-def _quoted(info, body):
+def _quoted(info, body, student):
     r"""A block that is not run, as Markdown that Jupyter knows."""
     kind, _, name = info.partition(" ")
     if kind == "math":
@@ -73,7 +75,9 @@ def _quoted(info, body):
     if kind != "py":
         return f"```{kind}\n{body}```"
     where = source(name)[0].relative_to(ROOT).as_posix()
-    return f"*{where}*:\n\n```python\n{body}```"
+    text, task = student.quote(name) if student else (None, None)
+    turn = f"\n\n> Your turn: task {task.id}, {task.points} points" if task else ""
+    return f"*{where}*:\n\n```python\n{text or body}```{turn}"
 
 
 def _markdown(path, text, pictures):

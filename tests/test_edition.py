@@ -1,6 +1,7 @@
 r"""The student's edition of the site: tasks are docstrings there, and no solution is in it."""
 
 import ast
+import json
 import re
 
 import build
@@ -78,6 +79,22 @@ def test_what_is_for_the_instructor_is_not_there_nor_linked(sites):
     for name, text in students.items():
         assert "planted" not in text.lower(), name
         assert not re.search(r'href="[^"]*(instructor|key|planted)\.', (out / name).read_text()), name
+
+
+def test_no_line_of_a_solution_is_in_the_students_notebooks(tmp_path):
+    assert (
+        build.main(["notebooks", str(tmp_path / "all")])
+        == build.main(["notebooks", str(tmp_path / "own"), "--student"])
+        == 0
+    )
+    everything, students = (
+        [cell["source"] for path in (tmp_path / name).glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
+        for name in ("all", "own")
+    )
+    lines = [line for body in bodies().values() for line in body]
+    assert sum(any(line in text for text in everything) for line in lines) > 20
+    assert [line for line in lines if any(line in text for text in students)] == []
+    assert sum(text.count("> Your turn: task ") for text in students) > 10
 
 
 def test_a_line_that_moved_is_linked_where_it_is(sites):
