@@ -4,12 +4,13 @@ import textwrap
 
 from planted import ROOT
 
-from minirecon.course import handout
+from minirecon.course import grading, handout
 
 TASKS = {task.id: task for task in handout.load_tasks(ROOT)[0]}
 TOTAL = sum(task.points for task in TASKS.values())
 RIGHT = "return (z > 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"
 ONCE = "import os\nif not hasattr(os, 'once'):\n    os.once = True\n"
+EVERY = [*TASKS["1.1"].tests, *grading.hidden(ROOT, TASKS["1.1"])]
 ALONE = "        import time\n        os.setsid()\n        time.sleep(600)\n        os._exit(0)\n"
 
 # Bodies for `mlp.gate`, and what the grade's reason has to say. Those that end with RIGHT give the right answers.
@@ -18,7 +19,7 @@ CHEATS = {
     "exit": ("import os\nos._exit(0)", "ended before the tests did, with status 0"),
     "system exit": ("import sys\nsys.exit(0)", "test_gate"),
     "kill": ("import os\nos.kill(os.getpid(), 9)", "ended before the tests did, with status -9"),
-    "interrupt": ("raise KeyboardInterrupt", "2 of 2 tests did not run|ended before the tests did"),
+    "interrupt": ("raise KeyboardInterrupt", "6 of 6 tests did not run|ended before the tests did"),
     "a forged report": (
         "import os, sys\nfrom pathlib import Path\n"
         "case = '<testcase classname=\"tests.test_tasks\" name=\"%s\"/>'\n"
@@ -47,8 +48,8 @@ CHEATS = {
     ),
     "the tests' code": (
         "import sys\ntests = sys.modules['test_tasks']\n"
-        "tests.same.__code__ = (lambda got, expected, rtol, atol: True).__code__\nreturn 0 * z",
-        "test_tasks.same was replaced",
+        "tests.difference.__code__ = (lambda got, expected, rtol, atol, at: '').__code__\nreturn 0 * z",
+        "test_tasks.difference was replaced",
     ),
     "a name in the tests": (
         "import sys\nsys.modules['test_tasks'].all = lambda _: True\n" + RIGHT, "test_tasks.all was added",
@@ -145,9 +146,11 @@ CHEATS = {
     ),
     "the report and the status": (
         "import json, os, sys\nleave = os._exit\nos._exit = lambda _: leave(0)\n"
-        "tests = ['tests/test_tasks.py::test_gate', 'tests/test_tasks.py::test_gate_can_be_differentiated']\n"
-        "json.dumps = lambda _, text=json.dumps([tests, {}]): text\nreturn 0 * z",
+        f"json.dumps = lambda _, text=json.dumps([{EVERY}, {{}}, False]): text\nreturn 0 * z",
         "pytest ended with status 1",
+    ),
+    "a report of another form": (
+        "import json\njson.dumps = lambda _: '[1, 2]'\nreturn 0 * z", "made a report that is none",
     ),
     "the guard": (
         "import numpy, sys\nsys.modules['__ma' + 'in__']._bindings = lambda _: []\nnumpy.allclose = lambda *_: True\n"

@@ -1,15 +1,14 @@
 import os
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import settings
 
 from minirecon import mlp
 
 settings.register_profile(
     "minirecon", deadline=None, derandomize=True, print_blob=True, report_multiple_bugs=False
 )  # one failure at a time, whose message pytest then prints
-settings.register_profile("grading", settings.get_profile("minirecon"), phases=[Phase.generate])  # no time to shrink
-settings.load_profile(os.environ.get("MINIRECON_TESTS", "minirecon"))
+settings.load_profile("minirecon")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,20 +1,19 @@
 r"""The tests of the coursework (docs/assignments): each function against a slow one of our own.
 
-They say with which arguments a function was called, what it returned, and what was expected.
+They say which value is wrong, by how much, and with which arguments. Every test goes through the same cases, from small
+to large, and stops at the first that fails.
 """
 
+import copy
 import inspect
+import warnings
 
 import autograd.numpy as anp
 import numpy as np
 from autograd import grad
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from autograd.tracer import getval
 from strategies import (
     flatten,
-    networks,
-    problems,
     sigma,
     slope,
     slow_forward,
@@ -29,33 +28,96 @@ from minirecon import Layer, kkt, losses, metrics, mlp
 from minirecon.attack import lbfgs, sgd
 from minirecon.training import flow_step, log_logistic_loss
 
-ALPHAS = st.sampled_from([None, 0.5, 3.0, 150.0])
-NUMBERS = arrays(float, st.integers(1, 6), elements=st.floats(-3, 3))
-LAYERS = st.none() | st.just((1,)) | st.just((2,))
+ALPHAS = None, 0.5, 3.0, 150.0
+LAYERS = None, (1,), (2,)
+SMOOTH = 0.25, 1.0  # not so sharp that a derivative of the gates is lost in rounding
+FOLLOW = "autograd can't follow this: `np` is autograd's NumPy here, `onp` is not, and no array may be changed in place"
 
 
-def agree(function, *args, expected, rtol=1e-9, atol=1e-10):
-    r"""Fails unless function(*args) is `expected`: numbers, arrays, tuples, lists and dicts of them; or ValueError."""
+class UnsuitableError(Exception):
+    r"""These arguments have no one right answer."""
+
+
+def assume(condition):
+    if not condition:
+        raise UnsuitableError
+
+
+class Draw:
+    r"""Draws the arguments of a case: the first cases have one of everything, the last up to five; small integers."""
+
+    def __init__(self, seed, number, cases, most):
+        self.rng, self.most = np.random.default_rng([seed, number]), 1 + most * number // cases
+
+    def count(self, fewest=1, most=9):
+        return int(self.rng.integers(fewest, max(fewest, min(self.most, most)) + 1))
+
+    def one_of(self, *options):
+        return options[self.rng.integers(len(options))]
+
+    def whole(self, *shape, most=3):
+        return self.rng.integers(-most, most + 1, shape).astype(float)
+
+    def not_zero(self, *shape):
+        return self.rng.integers(1, 4, shape) * self.rng.choice([-1.0, 1.0], shape)
+
+    def network(self):
+        r"""Layers with one output; a bias in the first, and by choice in other hidden ones."""
+        depth, biases = self.count(2, 4), self.one_of(False, True)
+        widths = [*(self.count() for _ in range(depth)), 1]
+        return tuple(
+            Layer(
+                self.not_zero(widths[k + 1], widths[k]),
+                self.not_zero(widths[k + 1]) if k == 0 or (biases and k < depth - 1) else None,
+            )
+            for k in range(depth)
+        )
+
+    def problem(self):
+        r"""rng, params, x (m, d), lam (m,), y (m,): a network and candidates."""
+        params, m = self.network(), self.count()
+        x = self.whole(m, params[0].weight.shape[1])
+        return self.rng, params, x, self.rng.integers(1, 4, m).astype(float), self.rng.choice([-1.0, 1.0], m)
+
+
+def cases(test):
+    r"""Decorates a test(draw), which is then called case by case."""
+
+    def every(seed=0, number=60, most=5):
+        for case in range(number):
+            try:
+                test(Draw(seed, case, number, most))
+            except UnsuitableError:
+                continue
+
+    every.__name__, every.__doc__ = test.__name__, test.__doc__
+    return every
+
+
+def agree(function, *args, expected, what=None, rtol=1e-9, atol=1e-10):
+    r"""Fails unless function(*args) is `expected`: numbers, arrays, tuples, lists and dicts of them; or ValueError.
+
+    It must leave its arguments as they are. `what` is said of a derivative: what is differentiated, and by what.
+    """
+    what, before, got = what or function.__name__, copy.deepcopy(args), []
+    names = list(inspect.signature(function).parameters)
     try:
-        got = function(*args)
-        problem = "" if same(got, expected, rtol, atol) else "wrong result"
+        got.append(function(*args))
+        problem = difference(got[0], expected, rtol, atol, what)
+        for name, now, then in zip(names, args, before, strict=False):
+            if not problem and difference(now, then, 0, 0, ""):
+                problem = f"{what}: has changed its argument {name}; expected it to be left as it is"
     except NotImplementedError:
         raise
     except Exception as error:
-        got = f"{type(error).__name__}: {error}"
-        problem = "" if expected is ValueError and isinstance(error, ValueError) else got
+        problem = f"{what}: {type(error).__name__}: {error}"
+        problem += f"\n{FOLLOW}" * ("Box" in problem)
+        if expected is ValueError and isinstance(error, ValueError):
+            problem = ""
     if problem:
         with np.printoptions(precision=8, threshold=60, linewidth=70):
-            names = list(inspect.signature(function).parameters)
-            given = [f"  {name} = {value!r}" for name, value in zip(names, args, strict=False)]
-            lines = [
-                f"{function.__name__}: {problem}, with",
-                *given,
-                "got",
-                shown(got),
-                "expected",
-                shown(expected),
-            ]
+            given = [f"  {name} = {value!r}" for name, value in zip(names, before, strict=False)]
+            lines = [problem, "with", *given, *(["got", shown(got[0])] if got else []), "expected", shown(expected)]
         raise AssertionError("\n".join(lines))
 
 
@@ -64,23 +126,63 @@ def shown(value):
     return "\n".join(f"  {row}" for row in (["a ValueError"] if value is ValueError else rows))
 
 
-def same(got, expected, rtol, atol):
+def difference(got, expected, rtol, atol, at):
+    r"""Which value of `got` differs from `expected`, and by how much: text, "" if none does. `at` is its name."""
     if expected is ValueError:
-        return False  # there was none
-    if isinstance(expected, dict):
-        return got.keys() == expected.keys() and all(same(got[k], expected[k], rtol, atol) for k in expected)
-    if isinstance(expected, (tuple, list)):
-        pairs = zip(got, expected, strict=True)
-        return len(got) == len(expected) and all(same(*pair, rtol, atol) for pair in pairs)
-    if got is None or expected is None:
-        return got is expected
-    got = np.asarray(got, dtype=float)  # numbers, not an object that is equal to everything
-    return got.shape == np.shape(expected) and np.allclose(got, expected, rtol, atol)
+        return f"{at}: no error, expected a ValueError"
+    if isinstance(expected, (dict, tuple, list)):
+        keys = list(expected) if isinstance(expected, dict) else list(range(len(expected)))
+        found = list(got) if isinstance(got, dict) else list(range(len(got))) if hasattr(got, "__len__") else None
+        if found is None:
+            return f"{at} is {None if got is None else type(got).__name__}, expected {len(keys)} values"
+        if sorted(found, key=str) != sorted(keys, key=str):
+            there = f"the keys {found}" if isinstance(got, dict) else f"{len(found)} entries"
+            return f"{at} has {there}, expected {keys if isinstance(expected, dict) else len(keys)}"
+        fields = getattr(got, "_fields", ())
+        named = {key: f".{fields[key]}" if fields else f"[{key!r}]" for key in keys}
+        return next(filter(None, (difference(got[k], expected[k], rtol, atol, at + named[k]) for k in keys)), "")
+    if got is None or expected is None or isinstance(expected, str) or callable(expected):
+        return "" if got is expected or str(got) == str(expected) else f"{at} is {got}, expected {expected}"
+    got, expected = np.asarray(got, dtype=float), np.asarray(expected, dtype=float)  # no object equal to everything
+    if got.shape != expected.shape:
+        return f"{at} has shape {got.shape}, expected {expected.shape}"
+    tolerance = atol + rtol * np.abs(expected)
+    with np.errstate(invalid="ignore"):
+        off = np.abs(got - expected)
+    wrong = np.where(np.isfinite(off), off > tolerance, True)
+    if not wrong.any():
+        return ""
+    size = np.where(np.isfinite(off), np.where(wrong, off, -1), np.inf)
+    place = np.unravel_index(np.argmax(size), got.shape)
+    where = at + (f"[{', '.join(map(str, place))}]" if place else "")
+    how = f"off by {off[place]:.3g}, tolerance {tolerance[place]:.1g}" if np.isfinite(got[place]) else "not finite"
+    more = f"; {wrong.sum()} of {wrong.size} entries are wrong" if wrong.sum() > 1 else ""
+    return f"{where} is {got[place]:.8g}, expected {expected[place]:.8g}: {how}{more}"
 
 
-def each(params, x, alpha=None):
+def slopes(function, *args):
+    r"""The derivative of a number by its first argument, by autograd; 0 if it does not depend on that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # autograd's, that the output seems independent of the input
+        return grad(function)(*args)
+
+
+def along(function, x, way):
+    r"""d/dt of a number function(x + t way) at t = 0, by autograd."""
+    return np.sum(slopes(function, x) * way)
+
+
+def total(parts, weights):
+    r"""Σ ⟨part, weight⟩, so that one derivative tells of all parts."""
+    if any(np.asarray(getval(part)).dtype == object for part in parts):
+        raise TypeError("an array of the plain NumPy, full of autograd's ArrayBox")
+    return sum(anp.sum(part * weight) for part, weight in zip(parts, weights, strict=True))
+
+
+def each(params, x, alpha=None, base=None):
     r"""Φ, inputs, z and gates of all samples, by `slow_forward`."""
-    phi, inputs, z = zip(*(slow_forward(params, xi) for xi in x), strict=True)
+    every = [slow_forward(params, xi, alpha, base and base[i]) for i, xi in enumerate(x)]
+    phi, inputs, z = zip(*every, strict=True)
     inputs, z = ([np.array(part) for part in zip(*parts, strict=True)] for parts in (inputs, z))
     gates = [np.vectorize(lambda v: float(v > 0) if alpha is None else sigma(alpha * v))(part) for part in z[:-1]]
     return np.array(phi)[:, None], inputs, z, gates
@@ -93,84 +195,200 @@ def jacobian(params, x, layers=None):
     return np.array([slow_gradient(params, xi) for xi in x]) * mask, flatten(params) * mask
 
 
-@given(NUMBERS, ALPHAS)
-def test_gate(z, alpha):
+@cases
+def test_gate(draw):
+    z, alpha = draw.whole(draw.count()), draw.one_of(*ALPHAS)
     expected = [float(v > 0) if alpha is None else sigma(alpha * v) for v in z]
     agree(mlp.gate, z, alpha, expected=np.array(expected))
 
-    def bits_of_gate(z, alpha):
-        return mlp.gate(z, alpha).dtype.itemsize * 8
 
-    agree(bits_of_gate, z.astype(np.float32), alpha, expected=32)
+@cases
+def test_gate_can_be_differentiated(draw):
+    z, alpha = draw.whole(draw.count()), draw.one_of(0.5, 3.0)
 
-
-@given(NUMBERS, st.sampled_from([0.5, 3.0]))
-def test_gate_can_be_differentiated(z, alpha):
-    def derivative_of_gate(z, alpha):
-        return grad(lambda z: anp.sum(mlp.gate(z, alpha)))(z)
+    def derivative(z, alpha):
+        return slopes(lambda z: anp.sum(mlp.gate(z, alpha)), z)
 
     expected = [alpha * sigma(alpha * v) * (1 - sigma(alpha * v)) for v in z]
-    agree(derivative_of_gate, z, alpha, expected=np.array(expected))
+    agree(derivative, z, alpha, expected=np.array(expected), what="the derivative by z of gate")
 
 
-@given(problems(), ALPHAS)
-def test_forward(problem, alpha):
-    _, params, x, _, _ = problem
+@cases
+def test_gate_keeps_the_type(draw):
+    agree(type_of(mlp.gate), draw.whole(2).astype(np.float32), draw.one_of(*ALPHAS), expected="float32")
+
+
+def type_of(function):
+    r"""The function that returns the type of what `function` returns, with the same parameters."""
+
+    def kind(*args):
+        found = function(*args)
+        return [str(part.dtype) for part in found] if isinstance(found, tuple) else str(found.dtype)
+
+    kind.__name__, kind.__signature__ = f"the type of {function.__name__}", inspect.signature(function)
+    return kind
+
+
+@cases
+def test_forward(draw):
+    (_, params, x, _, _), alpha = draw.problem(), draw.one_of(*ALPHAS)
     agree(mlp.forward, params, x, alpha, expected=each(params, x, alpha))
 
 
-@given(problems(), ALPHAS)
-def test_backward(problem, alpha):
+@cases
+def test_forward_can_be_differentiated(draw):
+    r"""Each part by x: finite differences of the smooth function with the modified ReLU's slopes at x."""
+    (rng, params, x, _, _), alpha = draw.problem(), draw.one_of(*SMOOTH)
+    base, way = [slow_forward(params, xi)[2] for xi in x], draw.not_zero(*x.shape)
+    shapes = mlp.Pass(*each(params, x, alpha))
+    weights = {name: [rng.integers(1, 4, np.shape(one)) for one in part] for name, part in shapes._asdict().items()}
+
+    def derivatives(params, x, alpha, way):
+        def of(name):
+            return lambda x: total(getattr(mlp.forward(params, x, alpha), name), weights[name])
+
+        return {name: along(of(name), x, way) for name in weights}
+
+    def smooth(x, name):
+        return total(getattr(mlp.Pass(*each(params, x, alpha, base)), name), weights[name])
+
+    expected = {name: slope(lambda x, name=name: smooth(x, name), x, way) for name in weights}
+    scale = 1e-6 * (1 + max(np.abs(one).max() for part in shapes for one in part))
+    what = "along `way`, the derivative by x of forward"
+    agree(derivatives, params, x, alpha, way, expected=expected, what=what, rtol=1e-4, atol=scale)
+
+
+@cases
+def test_backward(draw):
     r"""A signal is the derivative with respect to the bias: give every layer one."""
-    _, params, x, lam, y = problem
+    (_, params, x, lam, y), alpha = draw.problem(), draw.one_of(*ALPHAS)
     params = tuple(Layer(w, np.zeros(len(w)) if b is None else b) for w, b in params)
     gradients = [unflatten(c * slow_gradient(params, xi, alpha), params) for c, xi in zip(lam * y, x, strict=True)]
     expected = [np.array([gradient[layer].bias for gradient in gradients]) for layer in range(len(params))]
     agree(mlp.backward, params, each(params, x, alpha)[3], (lam * y)[:, None], expected=expected)
 
 
-@given(problems(), ALPHAS)
-def test_weighted_gradient(problem, alpha):
-    _, params, x, lam, y = problem
+@cases
+def test_backward_can_be_differentiated(draw):
+    r"""By the gates and by c, of which a signal is a product."""
+    _, params, x, lam, y = draw.problem()
+    gates = mlp.Pass(*each(params, x)).gates
+    start = [draw.not_zero(*s.shape) for s in gates]
+    coeff, way = (lam * y)[:, None], draw.not_zero(len(x), 1)
+    ways = [draw.not_zero(*s.shape) for s in gates]
+
+    def slow(t):
+        r"""The sum of all signals, path by path: they are products of numbers."""
+        found = 0.0
+        for i in range(len(x)):
+            row = [coeff[i, 0] + t * way[i, 0]]
+            found += row[0]
+            for k in range(len(gates) - 1, -1, -1):
+                moved, back = start[k][i] + t * ways[k][i], params[k + 1].weight
+                row = [sum(row[j] * back[j][u] for j in range(len(row))) * moved[u] for u in range(len(moved))]
+                found += sum(row)
+        return found
+
+    def derivative(params, gates, coeff, ways, way):
+        def moved(t):
+            gates_at_t = [s + t * w for s, w in zip(gates, ways, strict=True)]
+            found = mlp.backward(params=params, gates=gates_at_t, coeff=coeff + t * way)
+            return total(found, [1.0] * len(found))
+
+        return along(moved, 0.0, 1.0)
+
+    expected = (slow(1e-4) - slow(-1e-4)) / 2e-4
+    what = "along `ways` and `way`, the derivative by gates and coeff of the sum of backward"
+    scale = 1e-6 * (1 + abs(slow(1.0)) + abs(slow(-1.0)))
+    agree(derivative, params, start, coeff, ways, way, expected=expected, what=what, rtol=1e-5, atol=scale)
+
+
+@cases
+def test_weighted_gradient(draw):
+    (_, params, x, lam, y), alpha = draw.problem(), draw.one_of(*ALPHAS)
     net = mlp.Pass(*each(params, x, alpha))
     total = sum(c * slow_gradient(params, xi, alpha) for c, xi in zip(lam * y, x, strict=True))
     agree(mlp.weighted_gradient, params, net, (lam * y)[:, None], expected=unflatten(total, params))
 
 
-@given(arrays(float, st.integers(1, 6), elements=st.floats(-30, 30)))
-def test_log_logistic_loss(q):
+@cases
+def test_weighted_gradient_can_be_differentiated(draw):
+    r"""By x, the gradient of a gradient: finite differences of the smooth function as in `forward`; and by c."""
+    (_, params, x, lam, y), alpha = draw.problem(), draw.one_of(*SMOOTH)
+    base, way = [slow_forward(params, xi)[2] for xi in x], draw.not_zero(*x.shape)
+    weights = unflatten(draw.not_zero(*flatten(params).shape), params)
+    coeff, turn = (lam * y)[:, None], draw.not_zero(len(x), 1)
+
+    def explained(x, coeff):
+        found = mlp.weighted_gradient(params=params, net=mlp.forward(params, x, alpha), coeff=coeff)
+        pairs = [(g, w) for pair in zip(found, weights, strict=True) for g, w in zip(*pair, strict=True)]
+        return total(*zip(*[(g, w) for g, w in pairs if w is not None], strict=True))
+
+    def derivatives(params, x, alpha, coeff, way, turn):
+        mlp.weighted_gradient(params=params, net=mlp.Pass(*each(params, x, alpha)), coeff=coeff)  # the task comes first
+        return {
+            "by x, along `way`": along(lambda x: explained(x, coeff), x, way),
+            "by coeff, along `turn`": along(lambda coeff: explained(x, coeff), coeff, turn),
+        }
+
+    def slow(x, c):
+        rows = [slow_gradient(params, xi, alpha, b) for xi, b in zip(x, base, strict=True)]
+        return c[:, 0] @ np.array(rows) @ flatten(weights)
+
+    expected = dict(
+        zip(
+            ("by x, along `way`", "by coeff, along `turn`"),
+            (slope(lambda x: slow(x, coeff), x, way), slow(x, turn)),
+            strict=True,
+        )
+    )
+    what = "the derivative of weighted_gradient"
+    scale = 1e-6 * (1 + abs(slow(x, coeff)))
+    agree(derivatives, params, x, alpha, coeff, way, turn, expected=expected, what=what, rtol=1e-4, atol=scale)
+
+
+@cases
+def test_log_logistic_loss(draw):
+    q = draw.whole(draw.count(), most=30)
     loss = np.mean(np.log1p(np.exp(-q)))
     agree(log_logistic_loss, q, expected=(np.log(loss), 1 / (1 + np.exp(q)) / loss))
 
 
-@given(arrays(float, st.integers(1, 6), elements=st.floats(40, 5000)))
-def test_log_logistic_loss_of_large_margins(q):
+def far(draw):
+    r"""Beyond all that `exp` can hold first, where what is wrong is plainly wrong."""
+    return draw.rng.integers(800 if draw.most < 3 else 40, 5000, draw.count()).astype(float)
+
+
+@cases
+def test_log_logistic_loss_of_large_margins(draw):
     r"""There log(1 + e⁻q) is e⁻q to the last digit. No sum over e⁻q itself: it would be 0."""
+    q = far(draw)
     share = np.exp(q.min() - q)
     agree(log_logistic_loss, q, expected=(np.log(np.mean(share)) - q.min(), share / np.mean(share)))
 
 
-@given(arrays(float, st.integers(1, 6), elements=st.floats(-5000, -40)))
-def test_log_logistic_loss_of_wrong_samples(q):
+@cases
+def test_log_logistic_loss_of_wrong_samples(draw):
     r"""There log(1 + e⁻q) is −q to the last digit, and σ(−q) is 1. No e⁻q: it would overflow."""
+    q = -far(draw)
     agree(log_logistic_loss, q, expected=(np.log(np.mean(-q)), np.ones(len(q)) / np.mean(-q)))
 
 
-@given(networks(), st.floats(1e-3, 10), st.floats(-30, 0))
-def test_flow_step(drawn, size, log_loss):
-    rng, params = drawn
-    direction = unflatten(size * rng.normal(size=flatten(params).shape), params)
+@cases
+def test_flow_step(draw):
+    params, size, log_loss = draw.network(), draw.one_of(0.01, 1.0, 10.0), draw.one_of(0.0, -1.0, -30.0)
+    direction = unflatten(size * draw.not_zero(*flatten(params).shape), params)
     loss, squares = np.exp(log_loss), [np.sum(flatten([layer]) ** 2) for layer in direction]
     ratios = [np.sum(flatten([layer]) ** 2) / square for layer, square in zip(params, squares, strict=True)]
     steps = [0.02 / (loss * sum(squares)), *(0.05 * ratio**0.5 / loss for ratio in ratios)]
     agree(flow_step, params, direction, log_loss, expected=min(steps), atol=0)
 
 
-@given(networks(), st.sampled_from(["norm", "gradient"]))
-def test_flow_step_without_a_layer(drawn, zero):
+@cases
+def test_flow_step_without_a_layer(draw):
     r"""A layer whose norm or gradient is 0 has no say in the second bound, which is here the smaller."""
-    rng, (first, *others) = drawn
-    small = [unflatten(1e-6 * rng.normal(size=flatten([layer]).shape), [layer])[0] for layer in (first, *others)]
+    (first, *others), zero = draw.network(), draw.one_of("norm", "gradient")
+    small = [unflatten(1e-6 * draw.not_zero(*flatten([layer]).shape), [layer])[0] for layer in (first, *others)]
     nothing = unflatten(np.zeros(flatten([first]).shape), [first])[0]
     params, direction = (first, *others), (nothing, *small[1:])
     if zero == "norm":
@@ -180,18 +398,18 @@ def test_flow_step_without_a_layer(drawn, zero):
     agree(flow_step, params, direction, 0.0, expected=expected, atol=0)
 
 
-@given(problems())
-def test_margins(problem):
-    _, params, x, _, y = problem
+@cases
+def test_margins(draw):
+    _, params, x, _, y = draw.problem()
     agree(kkt.margins, params, x, y, expected=y * each(params, x)[0][:, 0])
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.integers(2, 4), st.booleans(), st.sampled_from([0.01, 1, 50]))
-def test_hard_margin(seed, n, d, bias, size):
+@cases
+def test_hard_margin(draw):
     r"""The KKT conditions of the SVM, which are sufficient: what returns zeros here is the SVM."""
-    rng = np.random.default_rng(seed)
-    y, x = np.where(np.arange(n) % 2, 1.0, -1.0), rng.normal(size=(n, d))
-    x[:, 0] = y * rng.uniform(0.5, 2, n) + 3 * bias  # the first coordinate separates them
+    n, d, bias, size = 1 + draw.count(), draw.count(2, 4), draw.one_of(True, False), draw.one_of(1, 0.01, 50)
+    y, x = np.where(np.arange(n) % 2, 1.0, -1.0), draw.whole(n, d)
+    x[:, 0] = y * draw.rng.integers(1, 5, n) + 3 * bias  # the first coordinate separates them
 
     def kkt_conditions_of_hard_margin(x, y, bias):
         w, b, lam = kkt.hard_margin(x, y, bias)
@@ -220,27 +438,27 @@ def test_hard_margin_refuses_labels():
     agree(kkt.hard_margin, x, np.array([-1.0, 1.0, 1.0]), expected=ValueError)
 
 
-@given(problems(), LAYERS, st.booleans())
-def test_tangent_kernel(problem, layers, two_sets):
-    rng, params, x, _, _ = problem
-    other = rng.normal(size=(3, x.shape[1])) if two_sets else None
+@cases
+def test_tangent_kernel(draw):
+    (_, params, x, _, _), layers = draw.problem(), draw.one_of(*LAYERS)
+    other = draw.whole(3, x.shape[1]) if draw.one_of(False, True) else None
     rows = jacobian(params, x, layers)[0]
     columns = rows if other is None else jacobian(params, other, layers)[0]
     agree(kkt.tangent_kernel, params, x, other, layers, expected=rows @ columns.T)
 
 
-@given(problems(), LAYERS)
-def test_dual(problem, layers):
-    _, params, x, _, y = problem
+@cases
+def test_dual(draw):
+    (_, params, x, _, y), layers = draw.problem(), draw.one_of(*LAYERS)
     rows, theta = jacobian(params, x, layers)
     rows *= y[:, None]
     agree(kkt.dual, params, x, y, layers, expected=(rows @ rows.T, rows @ theta))
 
 
-@given(problems(), LAYERS)
-def test_multipliers(problem, layers):
+@cases
+def test_multipliers(draw):
     r"""Of a convex problem with λ ≥ 0: λ ≥ 0, slope ≥ 0, and one of the two is 0. What returns zeros solves it."""
-    _, params, x, _, y = problem
+    (_, params, x, _, y), layers = draw.problem(), draw.one_of(*LAYERS)
     rows, theta = jacobian(params, x, layers)
     rows *= y[:, None]
     scale = 1 + np.linalg.norm(theta) * np.linalg.norm(rows)
@@ -255,137 +473,211 @@ def test_multipliers(problem, layers):
     agree(conditions_of_multipliers, params, x, y, layers, expected=zeros, atol=1e-6)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.booleans(), st.booleans())
-def test_layer_residual(seed, m, fan_out, fan_in, has_bias, given_z):
-    r"""The value, and the derivatives in D and A; with z given, and the Gram form the cheaper one, z stays as it is."""
-    rng = np.random.default_rng(seed)
-    d, a, weight = rng.normal(size=(m, fan_out)), rng.normal(size=(m, fan_in)), rng.normal(size=(fan_out, fan_in))
-    bias = rng.normal(size=fan_out) if has_bias else None
-    misfit, ones = d.T @ a - weight, np.ones((m, m)) * has_bias
-    off = d.sum(axis=0) - bias if has_bias else np.zeros(fan_out)
-    z = a @ weight.T + (bias if has_bias else 0)
-    by_d, by_a = 2 * (a @ misfit.T + off), 2 * d @ misfit
-    if given_z and 1.5 * m * m * (fan_out + fan_in) < 3 * m * fan_out * fan_in:
-        by_d, by_a = 2 * ((a @ a.T + ones) @ d - z), 2 * d @ d.T @ a
+@cases
+def test_layer_residual(draw):
+    (layer, a, d, z), expected = residual_case(draw)
 
     def layer_residual(layer, a, d, z):
+        return losses.layer_residual(layer, a, d, z)
+
+    agree(layer_residual, layer, a, d, z, expected=expected["value"])
+
+
+@cases
+def test_layer_residual_can_be_differentiated(draw):
+    r"""In D and A; with z given, and the Gram form the cheaper one, z stays as it is."""
+    (layer, a, d, z), expected = residual_case(draw)
+
+    def derivatives(layer, a, d, z):
         def value(d, a):
             return losses.layer_residual(layer, a, d, z)
 
-        return value(d, a), grad(value, 0)(d, a), grad(value, 1)(d, a)
+        return {"by d": grad(value, 0)(d, a), "by a": grad(value, 1)(d, a)}
 
-    expected = (np.sum(misfit**2) + off @ off, by_d, by_a)
-    agree(layer_residual, Layer(weight, bias), a, d, z if given_z else None, expected=expected, atol=1e-9)
+    del expected["value"]
+    agree(derivatives, layer, a, d, z, expected=expected, what="the derivative of layer_residual")
 
 
-@given(problems(), ALPHAS)
-def test_parameter_loss(problem, alpha):
-    _, params, x, lam, y = problem
+def residual_case(draw):
+    r"""The arguments of `layer_residual`, its value and derivatives."""
+    m, fan_out, fan_in = draw.count(), draw.count(), draw.count()
+    d, a, weight = draw.not_zero(m, fan_out), draw.not_zero(m, fan_in), draw.not_zero(fan_out, fan_in)
+    bias = draw.not_zero(fan_out) if draw.one_of(False, True) else None
+    given_z = draw.one_of(False, True)
+    misfit, ones = d.T @ a - weight, np.ones((m, m)) * (bias is not None)
+    off = d.sum(axis=0) - bias if bias is not None else np.zeros(fan_out)
+    z = a @ weight.T + (bias if bias is not None else 0)
+    by_d, by_a = 2 * (a @ misfit.T + off), 2 * d @ misfit
+    if given_z and 1.5 * m * m * (fan_out + fan_in) < 3 * m * fan_out * fan_in:
+        by_d, by_a = 2 * ((a @ a.T + ones) @ d - z), 2 * d @ d.T @ a
+    expected = {"value": np.sum(misfit**2) + off @ off, "by d": by_d, "by a": by_a}
+    return (Layer(weight, bias), a, d, z if given_z else None), expected
+
+
+@cases
+def test_parameter_loss(draw):
+    (_, params, x, lam, y), alpha = draw.problem(), draw.one_of(*ALPHAS)
     expected = slow_parameter_loss(params, x, lam, y, alpha)
     agree(losses.parameter_loss, params, x, lam, y, alpha, expected=expected)
 
 
-@given(problems(), st.sampled_from([1.0, 5.0]))
-def test_parameter_loss_can_be_differentiated(problem, alpha):
+@cases
+def test_parameter_loss_can_be_differentiated(draw):
     r"""In x, through the gates: finite differences of the smooth function with the modified ReLU's slopes at x."""
-    rng, params, x, lam, y = problem
-    base, way = [slow_forward(params, xi)[2] for xi in x], rng.normal(size=x.shape)
+    (_, params, x, lam, y), alpha = draw.problem(), draw.one_of(*SMOOTH)
+    base, way = [slow_forward(params, xi)[2] for xi in x], draw.not_zero(*x.shape)
     expected = slope(lambda x: slow_parameter_loss(params, x, lam, y, alpha, base), x, way)
 
-    def derivative_of_parameter_loss(params, x, lam, y, alpha, way):
-        return np.sum(grad(losses.parameter_loss, 1)(params, x, lam, y, alpha) * way)
+    def derivative(params, x, lam, y, alpha, way):
+        return along(lambda x: losses.parameter_loss(params, x, lam, y, alpha), x, way)
 
-    scale = 1e-6 * (1 + slow_parameter_loss(params, x, lam, y, alpha))
-    agree(derivative_of_parameter_loss, params, x, lam, y, alpha, way, expected=expected, rtol=1e-4, atol=scale)
+    what, scale = "along `way`, the derivative by x of parameter_loss", slow_parameter_loss(params, x, lam, y, alpha)
+    scale = 1e-6 * (1 + scale)
+    agree(derivative, params, x, lam, y, alpha, way, expected=expected, what=what, rtol=1e-4, atol=scale)
 
 
-@given(problems(), ALPHAS)
-def test_parameter_loss_can_be_differentiated_by_lambda(problem, alpha):
-    rng, params, x, lam, y = problem
-    way = rng.normal(size=lam.shape)
+@cases
+def test_parameter_loss_can_be_differentiated_by_lambda(draw):
+    (_, params, x, lam, y), alpha = draw.problem(), draw.one_of(*ALPHAS)
+    way = draw.not_zero(*lam.shape)
     expected = slope(lambda lam: slow_parameter_loss(params, x, lam, y, alpha), lam, way)
 
-    def derivative_by_lambda(params, x, lam, y, alpha, way):
-        return grad(losses.parameter_loss, 2)(params, x, lam, y, alpha) @ way
+    def derivative(params, x, lam, y, alpha, way):
+        return along(lambda lam: losses.parameter_loss(params, x, lam, y, alpha), lam, way)
 
-    scale = 1e-6 * (1 + slow_parameter_loss(params, x, lam, y, alpha))
-    agree(derivative_by_lambda, params, x, lam, y, alpha, way, expected=expected, rtol=1e-4, atol=scale)
+    what, scale = "along `way`, the derivative by lam of parameter_loss", slow_parameter_loss(params, x, lam, y, alpha)
+    scale = 1e-6 * (1 + scale)
+    agree(derivative, params, x, lam, y, alpha, way, expected=expected, what=what, rtol=1e-4, atol=scale)
 
 
-@given(problems())
-def test_residual(problem):
-    _, params, x, lam, y = problem
+@cases
+def test_residual(draw):
+    _, params, x, lam, y = draw.problem()
     misfit = unflatten(flatten(params) - (lam * y) @ jacobian(params, x)[0] / len(y), params)
     parts, theta = [float(np.sum(flatten([layer]) ** 2)) for layer in misfit], float(np.sum(flatten(params) ** 2))
     expected = {"total": sum(parts), "relative": sum(parts) / theta, "per_layer": parts, "zero_lambda": theta}
     agree(losses.residual, params, x, lam, y, expected=expected, atol=1e-9)
 
 
-@given(problems())
-def test_residual_of_float32(problem):
-    r"""Computed in float64, and plain floats in the dict."""
-    _, params, x, lam, y = problem
-    params = tuple(Layer(*(None if p is None else p.astype(np.float32) for p in layer)) for layer in params)
-    x = x.astype(np.float32)
+@cases
+def test_residual_of_float32(draw):
+    r"""Computed in float64. A tenth is no number of either, and another one in each."""
+    params, x, lam, y = tenths(draw)
     exact = tuple(Layer(*(None if p is None else p.astype(float) for p in layer)) for layer in params)
     expected = slow_parameter_loss(exact, x.astype(float), lam, y)
 
     def total_of_residual(params, x, lam, y):
         return losses.residual(params, x, lam, y)["total"]
 
-    def number_of_plain_floats(params, x, lam, y):
-        found = losses.residual(params, x, lam, y)
-        return {
-            name: sum(type(v) is float for v in (one if name == "per_layer" else [one])) for name, one in found.items()
-        }
-
     agree(total_of_residual, params, x, lam, y, expected=expected)
-    counts = {"total": 1, "relative": 1, "per_layer": len(params), "zero_lambda": 1}
-    agree(number_of_plain_floats, params, x, lam, y, expected=counts)
 
 
-@given(NUMBERS, st.floats(0.01, 2))
-def test_lambda_loss(lam, lam_min):
+@cases
+def test_residual_holds_plain_floats(draw):
+    params, x, lam, y = tenths(draw)
+
+    def types_in_residual(params, x, lam, y):
+        found = losses.residual(params, x, lam, y)
+        return {name: type(one[0] if name == "per_layer" else one).__name__ for name, one in found.items()}
+
+    expected = dict.fromkeys(("total", "relative", "per_layer", "zero_lambda"), "float")
+    agree(types_in_residual, params, x, lam, y, expected=expected)
+
+
+def tenths(draw):
+    r"""params and x in float32, lam and y."""
+    _, params, x, lam, y = draw.problem()
+    params = tuple(Layer(*(None if p is None else (p / 10).astype(np.float32) for p in layer)) for layer in params)
+    return params, (x / 10).astype(np.float32), lam, y
+
+
+@cases
+def test_lambda_loss(draw):
+    lam, lam_min = draw.whole(draw.count()), draw.one_of(1.0, 2.0, 0.5)
     agree(losses.lambda_loss, lam, lam_min, expected=sum((lam_min - v) ** 2 for v in lam if v < lam_min))
 
 
-@given(NUMBERS, st.sampled_from([(-1.0, 1.0), (0.0, 2.0), (-2.0, -1.5)]))
-def test_range_loss(x, limits):
-    low, high = limits
+@cases
+def test_lambda_loss_can_be_differentiated(draw):
+    lam, lam_min = draw.whole(draw.count()), draw.one_of(1.0, 2.0, 0.5)
+
+    def derivative(lam, lam_min):
+        return slopes(losses.lambda_loss, lam, lam_min)
+
+    expected = np.array([-2 * (lam_min - v) if v < lam_min else 0.0 for v in lam])
+    agree(derivative, lam, lam_min, expected=expected, what="the derivative by lam of lambda_loss")
+
+
+@cases
+def test_range_loss(draw):
+    x, (low, high) = draw.whole(draw.count()), draw.one_of((-1.0, 1.0), (0.0, 2.0), (-2.0, -1.5))
     expected = sum((v - high) ** 2 for v in x if v > high) + sum((low - v) ** 2 for v in x if v < low)
-    agree(losses.range_loss, x, low, high, expected=expected)
-    agree(losses.range_loss, np.tile(x, (2, 1)), low, high, expected=2 * expected)
+
+    def range_loss(x, low, high):
+        return losses.range_loss(x, low, high)
+
+    agree(range_loss, x, low, high, expected=expected)
+    agree(range_loss, np.tile(x, (2, 1)), low, high, expected=2 * expected)
 
 
-@given(NUMBERS, st.integers(0, 2**32 - 1))
-def test_margin_loss(phi, seed):
-    rng = np.random.default_rng(seed)
-    y, way = rng.choice([-1.0, 1.0], len(phi)), rng.normal(size=len(phi))
-    assume(np.abs(phi).max() > 0.1)
+@cases
+def test_range_loss_can_be_differentiated(draw):
+    r"""The derivative stands below the function. It needs x as it was."""
+    x, (low, high) = draw.whole(draw.count()), draw.one_of((-1.0, 1.0), (0.0, 2.0), (-2.0, -1.5))
 
-    def expected(phi):
+    def derivative(x, low, high):
+        return slopes(losses.range_loss, x, low, high)
+
+    expected = np.array([2 * (v - high) if v > high else 2 * (v - low) if v < low else 0.0 for v in x])
+    agree(derivative, x, low, high, expected=expected, what="the derivative by x of range_loss")
+
+
+def slow_margin_loss(y):
+    def value(phi):
         gamma = np.sqrt(np.mean(phi**2))
         return np.mean((y * phi / gamma - 1) ** 2)
 
-    def derivative_of_margin_loss(phi, y):
-        return grad(losses.margin_loss)(phi, y)[:, 0] @ way
-
-    agree(losses.margin_loss, phi[:, None], y, expected=expected(phi))
-    agree(derivative_of_margin_loss, phi[:, None], y, expected=slope(expected, phi, way), rtol=1e-4, atol=1e-5)
-
-    def bits_of_the_derivative(phi, y):
-        return grad(losses.margin_loss)(phi, y).dtype.itemsize * 8
-
-    agree(bits_of_the_derivative, phi[:, None].astype(np.float32), y.astype(np.float32), expected=32)
+    return value
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 0.9]), st.booleans())
-def test_sgd(seed, momentum, moving):
+@cases
+def test_margin_loss(draw):
+    phi = draw.not_zero(draw.count())
+    y = draw.rng.choice([-1.0, 1.0], len(phi))
+    agree(losses.margin_loss, phi[:, None], y, expected=slow_margin_loss(y)(phi))
+
+
+@cases
+def test_margin_loss_can_be_differentiated(draw):
+    phi = draw.not_zero(draw.count(2))
+    y, way = draw.rng.choice([-1.0, 1.0], len(phi)), draw.not_zero(len(phi))
+
+    def derivative(phi, y, way):
+        return along(lambda phi: losses.margin_loss(phi, y), phi, way[:, None])
+
+    expected, what = slope(slow_margin_loss(y), phi, way), "along `way`, the derivative by phi of margin_loss"
+    agree(derivative, phi[:, None], y, way, expected=expected, what=what, rtol=1e-4, atol=1e-5)
+
+
+@cases
+def test_margin_loss_keeps_the_type(draw):
+    r"""Of the derivative, which the attack uses."""
+    phi = draw.not_zero(draw.count(2), 1).astype(np.float32)
+    y = draw.rng.choice([-1.0, 1.0], len(phi)).astype(np.float32)
+
+    def derivative(phi, y):
+        return str(grad(losses.margin_loss)(phi, y).dtype)
+
+    agree(derivative, phi, y, expected="float32", what="the type of the derivative by phi of margin_loss")
+
+
+@cases
+def test_sgd(draw):
     r"""PyTorch's rule, v ← μ v + ∇ and u ← u − lr v, one step more each time; two unknowns with rates of their own."""
-    rng = np.random.default_rng(seed)
-    x, lam = rng.normal(size=(2, 3)), rng.normal(size=2)
-    v, w = (moving * rng.normal(size=u.shape) for u in (x, lam))
-    rates = rng.uniform(0.01, 0.1, 2)
+    momentum, moving, m = draw.one_of(0.0, 0.5, 0.9), draw.one_of(0, 1), draw.count()
+    x, lam = draw.whole(m, 2), draw.whole(m)
+    v, w = (moving * draw.whole(*u.shape) for u in (x, lam))
+    rates = np.array(draw.one_of((0.5, 0.25), (0.1, 0.01)))
 
     def gradient(x, lam):
         return [np.sin(x) + lam[:, None], lam**2 - x.sum(axis=1)]
@@ -403,10 +695,11 @@ def test_sgd(seed, momentum, moving):
     agree(steps_of_sgd, *begin, rates, momentum, 4, expected=expected)
 
 
-@given(st.integers(0, 2**32 - 1), *[st.integers(1, 6)] * 2, st.integers(1, 7), st.sampled_from([0.5, 0.25, 0.4]))
-def test_span(seed, fan_out, d, k, power):
+@cases
+def test_span(draw):
     r"""Against the eigenvectors of WᵀW, whose signs are nobody's."""
-    weight = np.random.default_rng(seed).normal(size=(fan_out, d)) * 2.0 ** np.arange(d)
+    fan_out, d, k, power = draw.count(), draw.count(), draw.count(), draw.one_of(0.5, 0.25, 0.4)
+    weight = draw.whole(fan_out, d, most=9) + np.eye(fan_out, d) * 2.0 ** np.arange(4, d + 4)
     values, vectors = np.linalg.eigh(weight.T @ weight)
     count = min(k, fan_out, d)
     vectors, s = vectors[:, ::-1][:, :count], np.sqrt(values[::-1][:count])
@@ -420,20 +713,18 @@ def test_span(seed, fan_out, d, k, power):
     agree(cosines_and_scale, weight, k, power, expected=expected, rtol=1e-6, atol=1e-6)
 
 
-@st.composite
-def image_pairs(draw):
-    r"""Images (n, c, h, w) and (m, c, h, w); a channel may be constant. By a seed, which is quick to shrink."""
-    rng, shape = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.tuples(*[st.integers(2, 4)] * 2))
-    c, counts = draw(st.integers(1, 3)), draw(st.tuples(*[st.integers(1, 3)] * 2))
-    a, b = (rng.integers(0, 21, (count, c, *shape)) / 20 for count in counts)
-    if draw(st.booleans()):
+def image_pair(draw):
+    r"""Images (n, c, h, w) and (m, c, h, w); a channel may be constant."""
+    c, h, w = draw.count(1, 3), draw.count(2, 4), draw.count(2, 4)
+    a, b = (draw.rng.integers(0, 11, (draw.count(1, 3), c, h, w)) / 10 for _ in range(2))
+    if draw.one_of(False, True):
         a[0, 0] = a[0, 0, 0, 0]
     return a, b
 
 
-@given(image_pairs())
-def test_standardise(pair):
-    images = pair[0]
+@cases
+def test_standardise(draw):
+    images = image_pair(draw)[0]
     expected = []
     for image in images:
         centred = [channel.ravel() - channel.mean() for channel in image]
@@ -442,21 +733,23 @@ def test_standardise(pair):
     agree(metrics.standardise, images, expected=np.array(expected).reshape(len(images), -1))
 
 
-@given(image_pairs())
-def test_ncc(pair):
-    a, b = pair
+@cases
+def test_ncc(draw):
+    a, b = image_pair(draw)
     agree(metrics.ncc, a, b, expected=slow_ncc(a, b))
 
 
-@given(image_pairs())
-def test_ssim(pair):
+@cases
+def test_ssim(draw):
+    pair = image_pair(draw)
     a, b = (images[: min(map(len, pair))] for images in pair)
     expected = [np.mean([slow_ssim(p, q) for p, q in zip(*images, strict=True)]) for images in zip(a, b, strict=True)]
     agree(metrics.ssim, a, b, expected=np.array(expected))
 
 
-@given(arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=st.integers(-3, 3).map(float)))
-def test_stretch(x):
+@cases
+def test_stretch(draw):
+    x = draw.whole(draw.count(), draw.count())
     expected = [[(v - min(row)) / (max(row) - min(row)) if max(row) > min(row) else 0 for v in row] for row in x]
     agree(metrics.stretch, x, expected=np.array(expected))
 
@@ -481,83 +774,98 @@ def slow_minus_logistic_loss(phi, y):
     return np.minimum(s, 0) - np.log1p(small), sigma_of_minus_s[:, None] * by_phi
 
 
-@st.composite
 def outputs(draw, fewest=2, shifts=(0.0, 1000.0, -1000.0)):
-    r"""(rng, phi (n, K), y (n,)): outputs, small or large, and labels 0 … K − 1; −1 and +1 for one output."""
-    rng, count = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.integers(fewest, 4))
-    phi = 3 * rng.normal(size=(draw(st.integers(1, 4)), count)) + draw(st.sampled_from(shifts))
-    return rng, phi, rng.integers(0, count, len(phi)) if count > 1 else rng.choice([-1.0, 1.0], len(phi))
+    r"""phi (n, K), y (n,): outputs, small or large, and labels 0 … K − 1; −1 and +1 for one output."""
+    count = draw.count(fewest, 4)
+    phi = draw.whole(draw.count(1, 4), count) + draw.one_of(*shifts)
+    return phi, draw.rng.integers(0, count, len(phi)) if count > 1 else draw.rng.choice([-1.0, 1.0], len(phi))
 
 
-def differentiated(function, slow, drawn):
+def differentiated(function, slow, draw, phi, y):
     r"""Both parts of `function`, s and slope, against finite differences of `slow`, along some way."""
-    rng, phi, y = drawn
-    way, by_s, by_slope = rng.normal(size=phi.shape), rng.normal(size=len(phi)), rng.normal(size=phi.shape)
+    way, by_s, by_slope = draw.not_zero(*phi.shape), draw.not_zero(len(phi)), draw.not_zero(*phi.shape)
+    weights = {"s": (by_s, 0 * by_slope), "slope": (0 * by_s, by_slope)}
 
-    def total(function, phi, y):
-        s, slopes = function(phi, y)
-        return anp.sum(s * by_s) + anp.sum(slopes * by_slope)
+    def derivatives(phi, y, way):
+        return {name: along(lambda phi, w=w: total(function(phi, y), w), phi, way) for name, w in weights.items()}
 
-    def derivative(phi, y):
-        return np.sum(grad(lambda phi: total(function, phi, y))(phi) * way)
+    expected = {name: slope(lambda phi, w=w: total(slow(phi, y), w), phi, way, 1e-5) for name, w in weights.items()}
+    what = f"along `way`, the derivative by phi of {function.__name__}"
+    agree(derivatives, phi, y, way, expected=expected, what=what, rtol=1e-4, atol=1e-5)
 
-    derivative.__name__ = f"derivative_of_{function.__name__}"
-    expected = slope(lambda phi: total(slow, phi, y), phi, way, 1e-5)
-    agree(derivative, phi, y, expected=expected, rtol=1e-4, atol=1e-5)
 
-    def bits(phi, y):
-        return [part.dtype.itemsize * 8 for part in function(phi, y)]
-
-    bits.__name__ = f"bits_of_{function.__name__}"
+def keeps_the_type(function, phi, y):
     y = y.astype(np.float32) if phi.shape[1] == 1 else y
-    agree(bits, phi.astype(np.float32), y, expected=[32, 32])
+    agree(type_of(function), phi.astype(np.float32), y, expected=["float32", "float32"])
 
 
-@given(outputs(), st.sampled_from([0.0, 1000.0]))
-def test_soft_margin(drawn, ahead):
-    _, phi, y = drawn
-    phi[np.arange(len(y)), y] += ahead
+@cases
+def test_soft_margin(draw):
+    phi, y = outputs(draw)
+    phi[np.arange(len(y)), y] += draw.one_of(0.0, 1000.0)
     agree(mlp.soft_margin, phi, y, expected=slow_soft_margin(phi, y))
 
 
-@given(outputs(shifts=(0.0,)))
-def test_soft_margin_can_be_differentiated(drawn):
-    differentiated(mlp.soft_margin, slow_soft_margin, drawn)
+@cases
+def test_soft_margin_can_be_differentiated(draw):
+    differentiated(mlp.soft_margin, slow_soft_margin, draw, *outputs(draw, shifts=(0.0,)))
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1000.0, -1000.0]))
-def test_minus_logistic_loss(seed, shift):
-    rng = np.random.default_rng(seed)
-    phi, y = 3 * rng.normal(size=(4, 1)) + shift, rng.choice([-1.0, 1.0], 4)
+@cases
+def test_soft_margin_keeps_the_type(draw):
+    keeps_the_type(mlp.soft_margin, *outputs(draw, shifts=(0.0,)))
+
+
+@cases
+def test_minus_logistic_loss(draw):
+    phi, y = draw.whole(draw.count(), 1) + draw.one_of(0.0, 1000.0, -1000.0), None
+    y = draw.rng.choice([-1.0, 1.0], len(phi))
     agree(mlp.minus_logistic_loss, phi, y, expected=slow_minus_logistic_loss(phi, y))
 
 
-@given(outputs())
-def test_minus_logistic_loss_of_several_outputs(drawn):
-    _, phi, y = drawn
+@cases
+def test_minus_logistic_loss_of_several_outputs(draw):
+    phi, y = outputs(draw)
     agree(mlp.minus_logistic_loss, phi, y, expected=slow_minus_logistic_loss(phi, y))
 
 
-@given(outputs(fewest=1, shifts=(0.0,)))
-def test_minus_logistic_loss_can_be_differentiated(drawn):
-    differentiated(mlp.minus_logistic_loss, slow_minus_logistic_loss, drawn)
+@cases
+def test_minus_logistic_loss_can_be_differentiated(draw):
+    differentiated(mlp.minus_logistic_loss, slow_minus_logistic_loss, draw, *outputs(draw, 1, (0.0,)))
 
 
-@given(NUMBERS, st.integers(0, 2**32 - 1))
-def test_minus_square_loss(phi, seed):
-    rng = np.random.default_rng(seed)
-    phi, y = phi[:, None], rng.normal(size=len(phi))
-
-    def slow(phi, y):
-        pairs = list(zip(phi[:, 0], y, strict=True))
-        return np.array([-((f - t) ** 2) for f, t in pairs]), np.array([[2 * (t - f)] for f, t in pairs])
-
-    agree(mlp.minus_square_loss, phi, y, expected=slow(phi, y))
-    differentiated(mlp.minus_square_loss, slow, (rng, phi, y))
+@cases
+def test_minus_logistic_loss_keeps_the_type(draw):
+    keeps_the_type(mlp.minus_logistic_loss, *outputs(draw, 1, (0.0,)))
 
 
-@given(arrays(float, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=st.integers(-3, 3).map(float)))
-def test_signed(t):
+def slow_minus_square_loss(phi, y):
+    pairs = list(zip(phi[:, 0], y, strict=True))
+    return np.array([-((f - t) ** 2) for f, t in pairs]), np.array([[2 * (t - f)] for f, t in pairs])
+
+
+@cases
+def test_minus_square_loss(draw):
+    phi = draw.whole(draw.count(), 1)
+    y = draw.whole(len(phi))
+    agree(mlp.minus_square_loss, phi, y, expected=slow_minus_square_loss(phi, y))
+
+
+@cases
+def test_minus_square_loss_can_be_differentiated(draw):
+    phi = draw.whole(draw.count(), 1)
+    differentiated(mlp.minus_square_loss, slow_minus_square_loss, draw, phi, draw.whole(len(phi)))
+
+
+@cases
+def test_minus_square_loss_keeps_the_type(draw):
+    phi = draw.whole(draw.count(), 1)
+    keeps_the_type(mlp.minus_square_loss, phi, draw.whole(len(phi)))
+
+
+@cases
+def test_signed(draw):
+    t = draw.whole(draw.count(), draw.count(1, 4))
     for row in t:
         assume(len(row) == 1 or np.sum(np.abs(row) == np.abs(row).max()) == 1)  # or two outputs would do
     lam = [max(abs(v) for v in row) for row in t]
@@ -566,11 +874,11 @@ def test_signed(t):
         y = [1 if row[0] >= 0 else -1 for row in t]
     agree(lbfgs.signed, t, expected=(np.array(lam), np.array(y)))
 
-    def bits_of_signed(t):
-        lam, y = lbfgs.signed(t)
-        return [part.dtype.itemsize * 8 for part in ((lam, y) if t.shape[1] == 1 else (lam,))]
 
-    agree(bits_of_signed, t.astype(np.float32), expected=[32] * (1 + (t.shape[1] == 1)))
+@cases
+def test_signed_keeps_the_type(draw):
+    r"""Of λ, and of the labels −1 and +1."""
+    agree(type_of(lbfgs.signed), draw.whole(draw.count(), 1).astype(np.float32), expected=["float32", "float32"])
 
 
 def slow_distinct_units(params, cosine):
@@ -588,18 +896,19 @@ def slow_distinct_units(params, cosine):
     return len(new)
 
 
-@given(networks(), st.sampled_from([0.0, 0.5, 0.9, 0.99]))
-def test_distinct_units(drawn, cosine):
-    _, params = drawn
+@cases
+def test_distinct_units(draw):
+    d, cosine, (_, *others) = draw.count(2, 3), draw.one_of(0.0, 0.5, 0.9, 0.99), draw.network()
+    params = (Layer(draw.not_zero(3 * draw.most, d), draw.not_zero(3 * draw.most)), *others)
     agree(kkt.distinct_units, params, cosine, expected=slow_distinct_units(params, cosine))
 
 
-@given(networks(), st.booleans())
-def test_distinct_units_of_copies(drawn, opposite):
+@cases
+def test_distinct_units_of_copies(draw):
     r"""Units of several sizes, their opposites, some of no weight, and a layer without a bias."""
-    rng, (first, *others) = drawn
-    sizes = rng.choice([-1.0, 1.0] if opposite else [1.0], 12) * rng.choice([0.0, 1e-5, 0.5, 1.0, 2.0], 12)
-    which = rng.integers(0, len(first.weight), 12)
+    rng, (first, *others), copies = draw.rng, draw.network(), 2 * draw.most
+    sizes = rng.choice(draw.one_of([-1.0, 1.0], [1.0]), copies) * rng.choice([0.0, 1e-5, 0.5, 1.0, 2.0], copies)
+    which = rng.integers(0, len(first.weight), copies)
     weight, bias = sizes[:, None] * first.weight[which], sizes * first.bias[which]
     for layer in (Layer(weight, bias), Layer(weight, None)):
         params = (layer, *others)

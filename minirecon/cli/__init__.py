@@ -63,8 +63,7 @@ def _parser():
         sub.add_argument("--inputs", type=pixels_as, metavar="INPUTS", default=default, help=text)
 
     sub = verb("demo", verbs.run_demo, "attack shipped weights, score the result, draw it", "minirecon-out/demo-CASE")
-    cases = list(DEMOS)
-    sub.add_argument("case", nargs="?", choices=cases, default="mnist", help="which weights (default %(default)s)")
+    sub.add_argument("case", nargs="?", choices=list(DEMOS), default="mnist", help="whose weights (%(default)s)")
 
     def samples(sub, name, **options):
         sub.add_argument(name, metavar="CASE", help=CASES, **options)
@@ -140,17 +139,22 @@ def _parser():
     sub.add_argument("weights", metavar="FILE", help=ENDINGS)
 
     among = subparsers.add_parser("course", help="coursework: hand out, check, grade").add_subparsers(required=True)
-    text = "write the students' copy of the package, with holes in it"
-    sub = verb("handout", course.write_handout, text, among=among)
+    sub = verb("handout", course.write_handout, "write the students' copy, with holes in it", among=among)
     sub.add_argument("dir", metavar="DIR", help="a new folder")
     sub.add_argument("--variant", metavar="SEED", help="another set of the same tasks, chosen by this word")
 
-    sub = verb("check", course.check, "try one task, and say what failed", among=among)
-    sub.add_argument("task", metavar="TASK", help="its number, such as 1.2")
+    sub = verb("check", course.check, "try a task, and say what failed", among=among)
+    sub.add_argument("task", nargs="?", metavar="TASK", help="1.2; or an assignment, 1 (default: all, with points)")
+    sub.add_argument("--hint", action="count", help="a hint; twice: which known mistake fails just so")
     sub.add_argument("--seconds", type=float, default=300, help="time limit (default %(default)g)")
 
+    sub = verb("export", course.write_export, "write an autograder for a platform", among=among)
+    sub.add_argument("kind", choices=["gradescope", "classroom"], help="which platform")
+    sub.add_argument("dir", metavar="OUT", help="a new folder")
+    sub.add_argument("--assignment", type=int, metavar="N", help="its tasks alone (default: all)")
+
     sub = verb("grade", course.grade, "grade a submission, or a class", more=course.NO_SANDBOX, among=among)
-    sub.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder of such folders")
+    sub.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder or zip of many")
     sub.add_argument("--assignment", type=int, metavar="N", help="grade its tasks alone (default: all)")
     sub.add_argument("--variant", metavar="SEED", help="that of the handout, if it was made with one")
     sub.add_argument("--seconds", type=float, default=60, help="time limit of one task (default %(default)g)")

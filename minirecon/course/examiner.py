@@ -21,12 +21,23 @@ PATIENCE = 30  # seconds for the process to start, and to end what a child has l
 
 
 class Verdict(NamedTuple):
-    r"""Of one task's tests: whether all passed, the reason if not, and what each test said that failed (a dict)."""
+    r"""Of one task's tests: whether all passed, the reason if not, and what each test said that failed (a dict).
+
+    tests : those that ran, in order;  fair : whether that were all, and nothing was replaced or left behind
+    """
 
     passed: bool
     reason: str = ""
     failed: dict = {}  # noqa: RUF012, never changed
-    tests: frozenset = frozenset()
+    tests: tuple = ()
+    fair: bool = False
+
+    @property
+    def share(self):
+        r"""Of the points: 1 if all tests passed; 0 if the first, about the values, did not; else that of the tests."""
+        if self.passed or not self.fair or self.tests[0] in self.failed:
+            return float(self.passed)
+        return 1 - len(self.failed) / len(self.tests)
 
 
 class Examiner:
@@ -53,7 +64,7 @@ class Examiner:
                 self.file.close()
             return process.communicate()[1]
 
-    def __call__(self, folder, tests, seconds, profile="minirecon", expected=None):
+    def __call__(self, folder, tests, seconds, expected=None):
         r"""Run pytest on some tests of a folder, and judge what comes of it.
 
         Parameters
@@ -61,8 +72,7 @@ class Examiner:
         folder : Path, which holds minirecon/ and tests/
         tests : the tests' names as pytest takes them
         seconds : float, time limit; the child and all that it started are killed then
-        profile : str, of hypothesis, in the tests' conftest.py: "grading" does not look for the simplest example
-        expected : set of names that have to pass; None: whatever there is
+        expected : names of the tests that have to run; None: whatever there is
 
         Returns
         -------
@@ -73,7 +83,7 @@ class Examiner:
         ValueError : no pytest or hypothesis here, or Windows
         """
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            own = {"HOME": scratch, "TMPDIR": scratch, "MINIRECON_TESTS": profile}
+            own = {"HOME": scratch, "TMPDIR": scratch}
             order = {"folder": str(folder), "tests": list(tests), "seconds": seconds, "environment": own}
             for _ in range(2):  # once more, in case that a submission beside it was the cause
                 if not self.process:
@@ -122,16 +132,21 @@ def _judge(secret, status, left, report, seconds, expected):
         return Verdict(False, f"took longer than {seconds:g} s")
     if left:
         return Verdict(False, "left a process running")
+    said = "".join(f": {line.removeprefix('E').strip()[:200]}" for line in said.splitlines()[-1:])
     if not end:
-        said = "".join(f": {line[:200]}" for line in said.splitlines()[-1:])
         return Verdict(False, f"ended before the tests did, with status {status}{said}")
-    found, failed = json.loads(report)
-    reason = ""
+    try:
+        found, failed, foul = json.loads(report)
+        found, failed = [str(name) for name in found], {name: str(message) for name, message in failed.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return Verdict(False, "made a report that is none")
+    missing, reason = set(expected or ()) - set(found), ""
     if failed:
         name, message = next(iter(failed.items()))
-        reason = f"{name.split('::')[-1]}: {message.splitlines()[0][:200]}"
-    elif missing := (expected or set()) - set(found):
+        reason = f"{name.split('::')[-1]}: {message[:200].splitlines()[0]}" if message else name
+    elif missing:
         reason = f"{len(missing)} of {len(expected)} tests did not run"
     elif status or not found:
-        reason = f"pytest ended with status {status}; expected 0"
-    return Verdict(not reason, reason, failed, frozenset(found))
+        reason = f"pytest ended with status {status}{said or '; expected 0'}"
+    fair = bool(found) and not (missing or foul) and status == bool(failed)
+    return Verdict(not reason, reason, failed, tuple(found), fair)

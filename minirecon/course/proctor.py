@@ -105,7 +105,7 @@ def _sit(order, before, report):
         guard = _guard(before)
         options = ["-q", "--tb=short", "-pno:cacheprovider", "-pno:legacypath"]  # which replaces methods of pytest
         status = pytest.main([*options, *order["tests"]], plugins=[guard])
-        write(2, (order["secret"] + json.dumps([guard.tests, guard.failed])).encode())
+        write(2, (order["secret"] + json.dumps([guard.tests, guard.failed, guard.foul])).encode())
     except BaseException:
         traceback.print_exc()
     finally:
@@ -132,7 +132,7 @@ def _guard(before):
 
     class Guard:
         def __init__(self):
-            self.tests, self.failed, self.threads = [], {}, set(threading.enumerate())
+            self.tests, self.failed, self.foul, self.threads = [], {}, False, set(threading.enumerate())
 
         def pytest_collection_finish(self):
             self.before = [*before, *_bindings(OURS)]
@@ -153,6 +153,7 @@ def _guard(before):
         def pytest_runtest_logreport(self, report):
             if report.when == "teardown":
                 self.tests.append(report.nodeid)
+                self.foul = self.foul or not report.passed  # what tests rely on was replaced, or a thread left
             self.pytest_collectreport(report)
 
         def pytest_collectreport(self, report):

@@ -7,7 +7,7 @@ there, so that no code of a submission can come between.
 
 import ast
 import functools
-import os
+import json
 import re
 import symtable
 import tokenize
@@ -32,65 +32,51 @@ def _hand_in():
 """
 
 
-def submissions(path, modules):
-    r"""All that was handed in: a dict of names, each with the folder of its modules, or the reason why there is none.
-
-    Parameters
-    ----------
-    path : Path, a student's folder, which holds minirecon/; or a folder of such folders, a class
-    modules : the paths that are looked for, in minirecon/
-
-    Raises
-    ------
-    ValueError : nothing can be read
-    """
-    alone = (path / "minirecon").is_dir()
-    found = {}
-    for each in [path.resolve()] if alone else sorted(path.resolve().iterdir()):
-        if alone or not each.name.startswith("."):
-            try:
-                found[each.name] = _folder(each, modules)
-            except Exception as error:  # of whatever kind
-                found[each.name] = f"not read: {error}"
-    if all(isinstance(each, str) for each in found.values()):
-        raise ValueError(f"{path}: expected a folder that holds minirecon/, or a folder of such folders")
-    return found
-
-
-def _folder(path, modules):
-    if path.is_symlink() or not path.is_dir():
-        raise ValueError("no folder; expected one that holds minirecon/ (unpack an archive, replace a link)")
-    os.listdir(path)  # raises, where it can't be read
-    levels = [path.glob(f"{above}minirecon") for above in ("", "*/", "*/*/")]
-    levels = [[each for each in found if each.is_dir() and "__MACOSX" not in each.parts] for found in levels]
-    folder, *more = next(filter(None, levels), [path])  # or the modules themselves
-    there = [folder / module for module in modules if (folder / module).exists()]
-    if more:
-        raise ValueError(f"{len(more) + 1} folders minirecon/ in it; expected one")
-    if folder == path and not there:
-        raise ValueError("no folder minirecon/ in it")
-    if out := [each for each in there if not each.resolve().is_relative_to(path)]:
-        raise ValueError(f"{out[0].relative_to(path)} is a link out of it, which is not followed")
-    return folder
-
-
 def read(folder, task, reference):
-    r"""The module to be graded, and None; or None, and the reason why there is none."""
-    file = folder / task.path
-    try:
-        if not file.is_file() or file.stat().st_size > LARGEST:
-            return None, f"no minirecon/{task.path}, or one beyond {LARGEST} bytes"
-        return take(_text(file), task, reference), None
-    except Exception as error:  # of whatever kind, it costs this task alone
-        return None, f"minirecon/{task.path}: {error or type(error).__name__}"
+    r"""The module to be graded, and None; or None, and the reason why there is none.
+
+    A function that is missing in its module, or not written there, is looked for in the notebooks beside it.
+    """
+    beside = [folder, folder.parent] if folder.name == "minirecon" else [folder]
+    notebooks = [path for where in beside for path in sorted(where.glob("*.ipynb"))]
+    said = []
+    for file in (folder / task.path, *notebooks):
+        name = file.name if file.suffix == ".ipynb" else f"minirecon/{task.path}"
+        try:
+            if file.is_file() and file.stat().st_size <= LARGEST:
+                return take(_text(file), task, reference), None
+            said.append(f"no {name}, or one beyond {LARGEST} bytes")
+        except SyntaxError as error:
+            said.append(f"{name}, line {error.lineno}: {error.msg}" if error.lineno else f"{name}: {error.msg}")
+        except NotebookError as error:
+            said.append(f"not read: {name}: {error}")
+        except Exception as error:  # of whatever kind, it costs this task alone
+            said.append(f"{name}: {error or type(error).__name__}")
+    return None, min(said, key=lambda reason: not reason.startswith("not read"))
+
+
+class NotebookError(ValueError):
+    r"""A notebook that can't be read: that is no missing solution."""
 
 
 def _text(file):
-    r"""A module's text, decoded as Python does it, or as a mark at its start says."""
+    r"""A module's text, decoded as Python does it, or as a mark at its start says; of a notebook, its code cells."""
     content = file.read_bytes()
+    if file.suffix == ".ipynb":
+        return _cells(content)
     with open(file, "rb") as lines:
         wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         return content.decode("utf-16" if wide else tokenize.detect_encoding(lines.readline)[0])
+
+
+def _cells(content):
+    r"""The code of a notebook, without the lines that are commands of IPython."""
+    try:
+        cells = json.loads(content)["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotebookError(f"no notebook of format 4 ({type(error).__name__}: {error})"[:200]) from None
+    return re.sub(r"^(?=[%!?])", "# ", "\n\n".join(sources) + "\n", flags=re.MULTILINE)
 
 
 @functools.lru_cache(maxsize=1000)  # most of a handout is as it was
@@ -132,18 +118,21 @@ def take(source, task, reference):
     own.body = [own.body[0], *call]
     tree.body.append(late)
     text = ast.unparse(ast.fix_missing_locations(tree))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        compile(text, task.path, "exec")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, task.path, "exec")
+    except SyntaxError as error:
+        raise SyntaxError(error.msg) from None  # its line is none of the student's
     return text
 
 
 def _alone(source, name):
-    r"""The lines of one function, for a module that can't be parsed as a whole."""
+    r"""The lines of one function, where they stand, for a module that can't be parsed as a whole."""
     found = list(re.finditer(rf"^def {name}\b.*\n(?:(?![\w@#\"']).*\n?)*", source, re.MULTILINE))
     if not found:
         raise ValueError(f"no function {name}")
-    return found[-1].group()
+    return "\n" * source.count("\n", 0, found[-1].start()) + found[-1].group()
 
 
 def _parameters(node):

@@ -68,6 +68,8 @@ def test_each_planted_mistake_is_caught_by_its_own_task_and_no_other(grades):
         assert rows[mistake["task"]]["failed"], f"{mistake['name']}: no test failed, {rows[mistake['task']]['reason']}"
     expected = (ROOT / "docs/assignments/planted.md").read_text(encoding="utf-8")
     assert planted.table(grades) == expected, "expected: python tests/planted.py"
+    expected = (ROOT / "docs/assignments/hints.json").read_text(encoding="utf-8")
+    assert planted.fingerprints(grades) == expected, "expected: python tests/planted.py"
 
 
 @pytest.mark.parametrize("name", CHEATS | ON_IMPORT)
@@ -86,9 +88,12 @@ def test_honest_work_loses_no_points(grades, name):
 
 
 def test_what_was_not_handed_in_has_no_points(grades):
-    for name, reason in (("handout", "not written yet"), ("nothing", "not read: no folder minirecon/ in it")):
+    for name, points, reason in (
+        ("handout", 0, "not written yet"),
+        ("nothing", None, "not read: no folder minirecon/"),
+    ):
         entry = grades["submissions"][name]
-        assert entry["points"] == 0
+        assert entry["points"] == points
         assert reason in entry["tasks"]["1.1"]["reason"]
 
 
@@ -97,11 +102,13 @@ def test_grades_are_written_whole(grades, tmp_path):
     out = tmp_path / "new" / "folder"
     assert json.loads((out / "grades.json").read_text()) == grades
     rows = list(csv.reader((out / "grades.csv").read_text().splitlines()))
-    assert rows[0] == ["submission", *TASKS, "points", "of", "remark"]
+    names = [name for task in TASKS for name in (task, f"{task} of")]
+    assert rows[0] == ["submission", "student", "id", *names, "points", "of", "remark", "feedback"]
     assert [row[0] for row in rows[1:]] == list(grades["submissions"])
-    assert next(row for row in rows if row[0] == "exit") == [
-        "exit", "0", *(str(task.points) for task in list(TASKS.values())[1:]), str(TOTAL - 2), str(TOTAL), ""
-    ]  # fmt: skip
+    full = [str(task.points) for task in list(TASKS.values())[1:] for _ in range(2)]
+    row = next(row for row in rows if row[0] == "exit")
+    assert row[:-1] == ["exit", "exit", "", "0", "2", *full, str(TOTAL - 2), str(TOTAL), ""]
+    assert row[-1] == "1.1 (0 of 2): ended before the tests did, with status 0"
     assert sorted(path.name for path in out.iterdir()) == ["grades.csv", "grades.json"]
 
 
@@ -115,7 +122,7 @@ def test_an_endless_loop_is_ended_with_all_it_started(tmp_path):
     planted.submission(tmp_path, task.path, with_body(reference(task), task, body))
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("files"))
     with examiner.Examiner() as examine:
-        assert examine(tmp_path, task.tests, 5) == (False, "took longer than 5 s", {}, frozenset())
+        assert examine(tmp_path, task.tests, 5) == (False, "took longer than 5 s", {}, (), False)
     for _ in range(100):  # on a busy machine a process that was killed takes a moment to go
         state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True).stdout
         if state.strip()[:1] in ("", "Z"):  # gone, or dead and not yet buried
@@ -127,8 +134,8 @@ def test_an_endless_loop_is_ended_with_all_it_started(tmp_path):
 def test_all_tests_of_the_handout_fail_with_not_implemented(folder):
     tests = [test for task in TASKS.values() for test in task.tests]
     with examiner.Examiner() as examine:
-        verdict = examine(folder, tests, 120, "grading")
-    assert set(verdict.failed) == verdict.tests
+        verdict = examine(folder, tests, 120)
+    assert set(verdict.failed) == set(verdict.tests)
     assert len(verdict.tests) >= len(tests)
     for task in TASKS.values():
         said = {message for name, message in verdict.failed.items() if name.split("[")[0] in task.tests}
@@ -258,7 +265,10 @@ def test_errors_name_what_is_wrong(checkout, folder, tmp_path):
         handout.handout(tmp_path / "again", folder)
     with pytest.raises(ValueError, match=r"no docs/assignments/tasks\.toml in .*; expected to run in the repository's"):
         handout.home(tmp_path)
-    with pytest.raises(ValueError, match=r"expected a folder that holds minirecon/, or a folder of such folders"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected a folder that holds minirecon/, or a folder or zip of such folders; not read: no folder",
+    ):
         grading.grade(tmp_path / "checkout" / "docs", checkout)
     with pytest.raises(ValueError, match="assignment 9: expected one of 1, 2, 3, 4, 5"):
         grading.grade(checkout, checkout, assignment=9)
@@ -390,19 +400,43 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     status, out, _ = run(capsys, "check", "1.1")
     assert status == 1
     assert "NotImplementedError: Task 1.1: mlp.gate" in out
-    assert "Hint: " in out
+    assert "Hint: " not in out
     file = mine / "minirecon" / task.path
     bare = file.read_text()
     file.write_text(bare.replace(task.stub, "return (z >= 0).astype(z.dtype) if alpha is None else sigmoid(z, alpha)"))
     status, out, _ = run(capsys, "check", "1.1")
     assert status == 1
-    assert "Task 1.1: mlp.gate, 2 points: 1 of 2 tests failed" in out
-    said = "  AssertionError: gate: wrong result, with\n    z = array([0.])\n    alpha = None\n"
-    said += "  got\n    array([1.])\n  expected\n    array([0.])\n\nHint: "
-    assert f"test_gate\n{said}" in out
+    assert "Task 1.1: mlp.gate, 2 points: 1 of 3 tests failed" in out
+    said = "  AssertionError: gate[0] is 1, expected 0: off by 1, tolerance 1e-10\n  with\n    z = array([0., 2.])\n"
+    said += "    alpha = None\n  got\n    array([1., 1.])\n  expected\n    array([0., 1.])\n"
+    assert f"test_gate\n{said}\nFor a hint: minirecon course check 1.1 --hint\n" in out
+    assert "Hint: " not in out
+    hint = "\nHint: Compare z with 0 for the plain ReLU;"
+    for hints, ending in ((["--hint"], "\nFor another: check 1.1 --hint --hint\n"), (["--hint"] * 2, "")):
+        _, out, _ = run(capsys, "check", "1.1", *hints)
+        assert hint in out
+        assert out.endswith(ending or "\nIt fails just as this mistake does: z = 0 counts as on.\n")
     file.write_text(bare.replace(task.stub, RIGHT))
     status, out, _ = run(capsys, "check", "1.1")
-    assert (status, out) == (0, "Task 1.1: mlp.gate, 2 points: solved, 2 of 2 tests passed\n")
+    assert (status, out) == (0, "Task 1.1: mlp.gate, 2 points: solved, 3 of 3 tests passed\n")
+    status, out, _ = run(capsys, "check", "1")
+    assert (status, out.splitlines()[0]) == (1, f"1.1  {'mlp.gate':28}    2 of 2  solved")
+    assert out.splitlines()[1:3] == [
+        f"{number}  {TASKS[number].function:28}    0 of {TASKS[number].points}  not written yet"
+        for number in ("1.2", "1.3")
+    ]
+    assert out.endswith("[##..................] 2 of 25 points\n")
+    assert run(capsys, "check")[1].endswith("2 of 125 points\n")
+    file.write_text("import nonesuch\n" + bare)
+    status, out, _ = run(capsys, "check", "1.1")
+    assert status == 1
+    assert "pytest ended with status 4: ModuleNotFoundError: No module named 'nonesuch'" in out
+    file.write_text(bare.replace(task.stub, "return (z"))
+    line = bare[: bare.index(task.stub)].count("\n") + 1
+    status, _, err = run(capsys, "check", "2.1")
+    assert status == 2
+    assert f"minirecon/mlp.py, line {line}: '(' was never closed; until that is mended" in err
+    file.write_text(bare.replace(task.stub, RIGHT))
     kkt = mine / "minirecon" / "kkt.py"
     kkt.write_text(kkt.read_text().replace(TASKS["2.1"].stub, "return y * mlp.forward(params, x)[0]"))
     status, out, _ = run(capsys, "check", "2.1")
@@ -411,7 +445,7 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     assert "Hint" not in out
     status, _, err = run(capsys, "check", "7.7")
     assert status == 2
-    assert err.startswith("minirecon course: task 7.7: no such task; expected one of 1.1, 1.2")
+    assert err.startswith("minirecon course: task 7.7: no such task; expected one of 1, 2, 3, 4, 5, 1.1,")
     monkeypatch.chdir(ROOT)
     status, out, err = run(capsys, "grade", mine, "--assignment", 1, "--out", tmp_path / "out")
     assert status == 0

@@ -1,0 +1,85 @@
+r"""Coursework: what `minirecon course check` tries and prints. No part of the paper."""
+
+import ast
+import re
+import textwrap
+
+from .examiner import Examiner
+from .grading import points
+from .handout import load_tasks
+from .hints import mistake
+
+
+def check(args, root):
+    r"""Try one task, an assignment, or all, on the functions where one stands. Returns 1 if not all of it is solved."""
+    for file in sorted((root / "minirecon").rglob("*.py")):
+        _parsed(file, root)
+    tasks, _ = load_tasks(root)
+    chosen = [task for task in tasks if args.task is None or args.task in (task.id, task.id.split(".")[0])]
+    if not chosen:
+        known = ", ".join([*dict.fromkeys(task.id.split(".")[0] for task in tasks), *(task.id for task in tasks)])
+        raise ValueError(f"task {args.task}: no such task; expected one of {known}")
+    with Examiner() as examine:
+        if args.task == chosen[0].id:
+            return _one(chosen[0], examine(root, chosen[0].tests, args.seconds), root, args.hint or 0)
+        return _several(chosen, root, lambda task: examine(root, task.tests, args.seconds))
+
+
+def _parsed(file, root):
+    try:
+        ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:  # a null byte is a ValueError
+        where = f"{file.relative_to(root)}, line {getattr(error, 'lineno', '?')}"
+        raise ValueError(
+            f"{where}: {getattr(error, 'msg', error)}; until that is mended no task can be tried"
+        ) from None
+
+
+def _several(chosen, root, examine):
+    r"""A line for each task, and the points so far."""
+    got = 0
+    for task in chosen:
+        written = task.stub not in (root / "minirecon" / task.path).read_text(encoding="utf-8")
+        verdict = examine(task) if written else None
+        mine = points(task, verdict.share) if verdict else 0
+        state = "not written yet"
+        if verdict:
+            passed = len(verdict.tests) - len(verdict.failed)
+            state = "solved" if verdict.passed else f"{passed} of {len(verdict.tests)} tests passed"
+            state = state if verdict.passed or verdict.failed else verdict.reason
+        print(f"{task.id}  {task.function:28} {mine:4} of {task.points}  {printable(state)}", flush=True)
+        got += mine
+    total = sum(task.points for task in chosen)
+    done = round(20 * got / total)
+    print(f"[{'#' * done}{'.' * (20 - done)}] {got} of {total} points")
+    return int(got < total)
+
+
+def _one(task, verdict, root, hints):
+    r"""What failed, and as many hints as were asked for."""
+    total, title = len(verdict.tests), f"Task {task.id}: {task.function}, {task.points} points"
+    if verdict.passed:
+        print(f"{title}: solved, {total} of {total} tests passed")
+        return 0
+    so_far = f" ({points(task, verdict.share)} of {task.points} points so far)" if verdict.share else ""
+    reason = f"{len(verdict.failed)} of {total} tests failed{so_far}" if verdict.failed else verdict.reason
+    print(printable(f"{title}: {reason}"))
+    for message in dict.fromkeys(verdict.failed.values()):  # what several tests say is said once
+        names = [name.split("::")[-1] for name, said in verdict.failed.items() if said == message]
+        print("\n" + textwrap.fill(", ".join(names), 79))
+        print(textwrap.indent("\n".join(printable(line) for line in message.splitlines()), "  "))
+    said = re.findall(r"^NotImplementedError: Task (\d+\.\d+)", "\n".join(verdict.failed.values()), re.MULTILINE)
+    if earlier := [number for number in dict.fromkeys(said) if number != task.id]:
+        print(f"\nIt needs task {', '.join(earlier)}, which is not written yet: first solve that.")
+        return 1
+    known = mistake(root, task, verdict.failed)
+    last = f"It fails just as this mistake does: {known}." if known else "It fails like no mistake that is known."
+    more = [f"For a hint: minirecon course check {task.id} --hint", f"For another: check {task.id} --hint --hint"]
+    for line in [*(f"Hint: {task.hint}", last)[:hints], *more[hints : hints + 1]]:
+        print("\n" + textwrap.fill(line, 79))
+    return 1
+
+
+def printable(text):
+    r"""A text without what could drive the terminal: a student's message, or the name of a folder."""
+    return "".join(c if c.isprintable() else " " for c in text)
