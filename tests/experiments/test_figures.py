@@ -10,7 +10,7 @@ from tiny import SEED, TINY, saved
 
 from minirecon import cli, experiments, load, load_dataset, reconstruct, score
 from minirecon.cli import figure as gallery
-from minirecon.experiments import fig2, svm, sweep
+from minirecon.experiments import fig2, gates, svm, sweep, training
 from minirecon.experiments.drawing import SMALL, WIDTH, images
 from minirecon.io.datasets import data_file
 
@@ -138,6 +138,29 @@ def test_the_sweep_scores_each_setting_and_marks_what_diverged():
     found = {**got, "sgd": np.array([[[0.5, 0.2]], [[0.46, 0.3]], [[0.4, 0.1]]]), "rates": np.array([1.0, 2.0, 3.0])}
     numbers = sweep.numbers(found)["sgd"]
     assert (numbers["within_a_tenth_of_the_best"], numbers["best_rate"], numbers["ncc_worst"]) == (2, 1.0, 0.4)
+
+
+def test_gates_score_each_alpha_from_each_start():
+    got, data = saved("gates"), load_dataset("mnist", 20)
+    rec = reconstruct(load(data_file("mnist-n20.pth")), 10, seed=SEED + 1, span=20, iterations=2, alpha=1e4)
+    expected = score(rec, data)
+    np.testing.assert_allclose(got["ncc"][1, 1], expected.ncc, rtol=1e-6)
+    np.testing.assert_allclose(got["null_start"][1], expected.null["start"].ncc, rtol=1e-6)
+    numbers = gates.numbers({**got, "ncc": np.full((3, 2, 20), [0.91] * 5 + [0.9] * 6 + [0.1] * 9)})
+    assert numbers["1e+30"] == {"found": [5, 5], "ncc": [0.9, 0.9]}
+    assert [gates.label(alpha) for alpha in (1e30, 1e6, 500.0)] == ["∞", "$10^6$", "500"]
+
+
+def test_the_rates_of_lyu_and_li_are_constants_where_they_hold():
+    r"""L = 1 / (T (log T)^(4/3)) and ‖θ¹‖² = 3 (−log L)^(2/3), three layers; before T = e there is no rate."""
+    time = np.array([0.0, 1.0, 1e2, 1e4, 1e6])
+    log_loss = -np.log(np.maximum(time, 3)) - 4 / 3 * np.log(np.log(np.maximum(time, 3)))
+    history = {"time": time, "log_loss": log_loss, "norm": np.sqrt(3 * (-log_loss) ** (2 / 3))[:, None] * np.ones(3)}
+    norm, excess, corrected = training.rates(history)
+    assert np.isnan([norm[:2], excess[:2], corrected[:2]]).all()
+    np.testing.assert_allclose(norm[2:], 3)
+    np.testing.assert_allclose(excess[2:], 4 / 3 * np.log(np.log(time[2:])))
+    np.testing.assert_allclose(corrected[2:], 0, atol=1e-12)
 
 
 def test_a_figure_is_drawn_again_from_its_data(tmp_path, monkeypatch, capsys):
