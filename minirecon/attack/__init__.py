@@ -13,7 +13,7 @@ import numpy as np
 from ..io import inputs, memory
 from ..io.progress import progress_line
 from ..mlp import CheckpointError, cast, check, square_norm, subtract
-from . import decay, differences, lbfgs, refine, resume, sgd
+from . import decay, differences, lbfgs, refine, resume, rounds, sgd
 
 SETTINGS = {
     "lbfgs": {
@@ -29,6 +29,7 @@ SETTINGS = {
         "spectrum": 0.5,  # the power of W¹'s spectrum that candidates are expected to have
         "between": 0.35,  # with known initial weights: how far from them to the trained ones gradients are taken
         "samples": None,  # number of training samples, where it is known: refine the candidates to so many
+        "rounds": None,  # of refinement, from differences of units; they rank the samples, too
     },
     # the authors' best run on MNIST, from their published notebooks
     "sgd": {
@@ -42,6 +43,7 @@ SETTINGS = {
     },
     "differences": {"neighbours": 20},
 }
+COUNTS = ("iterations", "span", "samples", "rounds", "neighbours")
 
 # Other defaults of "lbfgs": several outputs (chosen on CIFAR-10, n = 100) and known initial weights (MNIST, n = 50)
 SEVERAL = {"alpha": 50.0, "lam_max": 15.0, "start_scale": 0.1}
@@ -120,6 +122,10 @@ def reconstruct(
         if refined and not rec.interrupted:
             with progress_line(refine.ITERATIONS, "refine", progress) as bar:
                 rec = refine.refine(params, rec, samples, settings["alpha"], bar, settings["range_weight"], limits)
+        if refined and settings["rounds"] and not rec.interrupted:
+            with progress_line(settings["rounds"] * refine.ITERATIONS, "rounds", progress) as bar:
+                likelihood = settings["alpha"], settings["range_weight"], limits
+                rec = rounds.rounds(params, rec, settings["rounds"], rng, bar, *likelihood)
     return rec._replace(inputs=settings["inputs"])
 
 
@@ -172,8 +178,10 @@ def complete(optimizer, given, outputs=1, initial=None):
         is_weight = name.endswith("_weight") or name == "momentum"  # these may be 0
         if not isinstance(value, numbers.Real) or not (0 < value < np.inf or (is_weight and value == 0)):
             raise ValueError(f"{name} = {value}: expected a positive number")
-        if name in ("iterations", "span", "samples", "neighbours") and not isinstance(value, numbers.Integral):
+        if name in COUNTS and not isinstance(value, numbers.Integral):
             raise ValueError(f"{name} = {value}: expected a whole number")
+    if settings.get("rounds") and (told or not settings["samples"]):
+        raise ValueError(f"rounds = {settings['rounds']}: expected samples, too, and no decay")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
     return {**settings, **told, "inputs": taken}

@@ -102,12 +102,17 @@ def ranked(x, m):
 
     Two agree if their NCC is above 0.9. Vectors that are no square images are taken for images of one row.
     """
-    images = x.reshape(len(x), *(image_shape(x.shape[1]) or (1, 1, x.shape[1])))
-    alike = ncc(images, images) > ALIKE
-    left, votes, found = np.ones(len(x), dtype=bool), alike.sum(axis=1), []
+    agree = alike(x, x)
+    left, votes, found = np.ones(len(x), dtype=bool), agree.sum(axis=1), []
     while left.any() and len(found) < m:
-        group = np.flatnonzero(alike[np.where(left, votes, -1).argmax()] & left)
+        group = np.flatnonzero(agree[np.where(left, votes, -1).argmax()] & left)
         found.append(np.median(x[group], axis=0))
-        votes = votes - alike[:, group].sum(axis=1)
+        votes = votes - agree[:, group].sum(axis=1)
         left[group] = False
     return np.array(found)
+
+
+def alike(x, z):
+    r"""Whether each of the candidates x (n, d) agrees with each of z (m, d), an NCC above 0.9: (n, m) bool."""
+    shape = image_shape(x.shape[1]) or (1, 1, x.shape[1])
+    return ncc(x.reshape(len(x), *shape), z.reshape(len(z), *shape)) > ALIKE

@@ -67,14 +67,19 @@ def negative_log_likelihood(layers, u, lam, y, alpha, width):
     u : (n, n), samples;  lam, y : (n,);  alpha : sharpness of the gates
     width : the standard deviation of layer 1's initial weights, or more for a blunter likelihood
     """
+    misfit = np.sum(misfits(layers, u, lam, y, alpha, width)[0])
+    return misfit / len(layers[0].weight) + np.linalg.slogdet(u)[1]
+
+
+def misfits(layers, u, lam, y, alpha, width):
+    r"""½ log s² + log(1 + (C − KKT)²/s²) and Cᵀ, of each sample and unit, (n, out), for `negative_log_likelihood`."""
     net = mlp.forward(layers, u, alpha)
     _, slope = mlp.margin(net.phi, y)
     kkt = mlp.backward(layers, net.gates, lam[:, None] * slope)[0]  # (n, out)
     p = np.linalg.inv(u).T  # (n, n)
-    c = np.dot(p, layers[0].weight.T)  # (n, out), Cᵀ
+    c = np.dot(p, layers[0].weight.T)  # (n, out)
     scale2 = width**2 * np.sum(p**2, axis=1, keepdims=True) + (SPREAD * kkt) ** 2
-    misfit = np.sum(0.5 * np.log(scale2) + np.log1p((c - kkt) ** 2 / scale2))
-    return misfit / len(layers[0].weight) + np.linalg.slogdet(u)[1]
+    return 0.5 * np.log(scale2) + np.log1p((c - kkt) ** 2 / scale2), c
 
 
 class Problem(NamedTuple):
