@@ -27,7 +27,7 @@ def _default(args):
 
 
 def _make(name, args):
-    r"""Run the experiment `name` and write NAME.npz, its pictures, .md and .json, and README.md of all that are there."""
+    r"""Run the experiment `name`; write data, pictures, caption and record, and README.md of all that are there."""
     module, settings = experiments.load(name), experiments.settings(name, args.quick)
     with Run(args, _default(args), {"name": name, "quick": args.quick, **settings}) as run:
         data = {key: np.asarray(value) for key, value in module.run(args.seed, True, **settings).items()}
