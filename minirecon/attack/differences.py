@@ -27,7 +27,7 @@ MOST = 6000  # candidates whose agreement is looked at
 
 
 def differences(params, m, rng, neighbours=20, limits=(-1.0, 1.0)):
-    r"""Candidates from the weights of a network by subtraction, the one that most others agree with first.
+    r"""Candidates from the weights of a network by subtraction, the one that most others agree with first: `ranked`.
 
     Parameters
     ----------
@@ -47,22 +47,35 @@ def differences(params, m, rng, neighbours=20, limits=(-1.0, 1.0)):
     """
     if params[0].bias is None:
         raise ValueError("optimizer = 'differences': expected a bias in layer 1, from which the scale is known")
-    params = mlp.cast(params, float)
-    rows, units = _rows(params)
-    i = np.repeat(np.arange(len(rows)), min(neighbours, len(rows) - 1))
-    i, j = np.unique(np.sort([i, _nearest(rows, neighbours).ravel()], axis=0), axis=1)
-    edges = rows[i] - rows[j]
-    last = edges[:, -1:]
-    x = np.divide(edges[:, :-1], last, out=np.full_like(edges[:, :-1], np.inf), where=np.abs(last) > 1e-12)
-    slack = SLACK * (limits[1] - limits[0])
-    kept = ((x > limits[0] - slack) & (x < limits[1] + slack)).all(axis=1) & (np.linalg.norm(edges, axis=1) > TINY)
-    x, signal = x[kept], _signals(params, x[kept], units)
-    each = np.arange(len(x))
-    x = x[(signal[each, i[kept]] - signal[each, j[kept]]) * last[kept, 0] > 0]
+    x = subtracted(params, neighbours, limits)
     if not len(x):
         raise ValueError("no difference of two units looks like an image; expected weights of a trained network")
     x = ranked(x[rng.permutation(len(x))[:MOST]], m)
     return Reconstruction(x, np.ones(len(x)), _labels(mlp.forward(params, x).phi))
+
+
+def subtracted(params, neighbours=20, limits=(-1.0, 1.0)):
+    r"""All differences of neighbours that look like a sample, (c, d): nothing is chosen among them, and c may be 0."""
+    params = mlp.cast(params, float)
+    x, pairs = found(params, neighbours, limits)
+    if not len(x):
+        raise ValueError("no difference of two units looks like an image; expected weights of a trained network")
+    chosen = rng.permutation(len(x))[:MOST]
+    x = ranked(x[chosen], pairs[chosen], m)
+    return Reconstruction(x, np.ones(len(x)), _labels(mlp.forward(params, x).phi))
+
+
+def found(params, neighbours=20, limits=(-1.0, 1.0)):
+    r"""Differences of neighbouring units that may be samples: x (k, d), and which two units each is of, (k, 2) int."""
+    rows, units = unit_rows(params)
+    i = np.repeat(np.arange(len(rows)), min(neighbours, len(rows) - 1))
+    i, j = np.unique(np.sort([i, nearest(rows, neighbours).ravel()], axis=0), axis=1)
+    edges = rows[i] - rows[j]
+    x, kept = samples(edges, limits)
+    i, j, last, each = i[kept], j[kept], edges[kept, -1], np.arange(len(x))
+    signal = _signals(params, x, units)
+    right = (signal[each, i] - signal[each, j]) * last > 0
+    return x[right], units[np.column_stack([i, j])[right]]
 
 
 def _labels(phi):
@@ -70,8 +83,11 @@ def _labels(phi):
     return np.where(phi[:, 0] < 0, -1.0, 1.0) if phi.shape[1] == 1 else phi.argmax(axis=1)
 
 
-def _rows(params):
-    r"""Rows [w b] of length 1, one for each direction, and the numbers of their units: (r, d + 1), (r,)."""
+def unit_rows(params):
+    r"""Rows [w b] of layer 1, of length 1, the longest first, and the numbers of their units: (r, d + 1), (r,) int.
+
+    Left out are units shorter than LIVE times the longest, and such as have a cosine of SAME or more with a row before.
+    """
     first = np.column_stack(params[0])
     size = np.linalg.norm(first, axis=1)
     rows = first / np.where(size > 0, size, 1)[:, None]
@@ -82,12 +98,26 @@ def _rows(params):
     return rows[kept], np.array(kept)
 
 
-def _nearest(points, k):
-    r"""The k nearest of the other points of each: (n, k) int."""
+def nearest(points, k):
+    r"""The k nearest of the other points (n, d) of each, or all n − 1, the nearest first: (n, k) int."""
     square = np.sum(points**2, axis=1)
     distance = square[:, None] - 2 * points @ points.T + square
     np.fill_diagonal(distance, np.inf)
     return np.argsort(distance, axis=1)[:, : min(k, len(points) - 1)]
+
+
+def samples(edges, limits=(-1.0, 1.0)):
+    r"""What differences of rows (p, d + 1) that are multiples of [x 1] are multiples of: x (k, d), and which, (k,) int.
+
+    Left out are those no longer than TINY or with a last coordinate of 0, to 1e-12, and those whose x is out of the
+    limits, numbers or (d,), by SLACK times their distance or more.
+    """
+    last = edges[:, -1:]
+    x = np.divide(edges[:, :-1], last, out=np.full_like(edges[:, :-1], np.inf), where=np.abs(last) > 1e-12)
+    slack = SLACK * (limits[1] - limits[0])
+    inside = ((x > limits[0] - slack) & (x < limits[1] + slack)).all(axis=1)
+    kept = np.flatnonzero(inside & (np.linalg.norm(edges, axis=1) > TINY))
+    return x[kept], kept
 
 
 def _signals(params, x, units):
@@ -97,19 +127,29 @@ def _signals(params, x, units):
     return signal[:, units] / np.linalg.norm(np.column_stack(params[0])[units], axis=1)
 
 
-def ranked(x, m):
+def ranked(x, pairs, m):
     r"""At most m of the candidates x (n, d): the median of those that agree with the one most others agree with; so on.
 
-    Two agree if their NCC is above 0.9. Vectors that are no square images are taken for images of one row.
+    A pair of units (n, 2) each is the difference of. Only those of two other units count: an odd unit makes the same
+    wrong difference with all of its neighbours. Two agree if their NCC is above 0.9. Vectors that are no square images
+    are taken for images of one row.
     """
     agree = alike(x, x)
-    left, votes, found = np.ones(len(x), dtype=bool), agree.sum(axis=1), []
-    while left.any() and len(found) < m:
+    counts = agree & apart(pairs)
+    left, votes, chosen = np.ones(len(x), dtype=bool), counts.sum(axis=1), []
+    while left.any() and len(chosen) < m:
         group = np.flatnonzero(agree[np.where(left, votes, -1).argmax()] & left)
-        found.append(np.median(x[group], axis=0))
-        votes = votes - agree[:, group].sum(axis=1)
+        chosen.append(np.median(x[group], axis=0))
+        votes = votes - counts[:, group].sum(axis=1)
         left[group] = False
-    return np.array(found)
+    return np.array(chosen)
+
+
+def apart(pairs):
+    r"""Which of the pairs (n, 2) share no unit: (n, n) bool."""
+    one, two = pairs.T
+    shared = (one[:, None] == one) | (two[:, None] == two) | (one[:, None] == two) | (two[:, None] == one)
+    return ~shared
 
 
 def alike(x, z):
