@@ -47,17 +47,8 @@ def differences(params, m, rng, neighbours=20, limits=(-1.0, 1.0)):
     """
     if params[0].bias is None:
         raise ValueError("optimizer = 'differences': expected a bias in layer 1, from which the scale is known")
-    x = subtracted(params, neighbours, limits)
-    if not len(x):
-        raise ValueError("no difference of two units looks like an image; expected weights of a trained network")
-    x = ranked(x[rng.permutation(len(x))[:MOST]], m)
-    return Reconstruction(x, np.ones(len(x)), _labels(mlp.forward(params, x).phi))
-
-
-def subtracted(params, neighbours=20, limits=(-1.0, 1.0)):
-    r"""All differences of neighbours that look like a sample, (c, d): nothing is chosen among them, and c may be 0."""
     params = mlp.cast(params, float)
-    x, pairs = found(params, neighbours, limits)
+    x, pairs = subtracted(params, neighbours, limits)
     if not len(x):
         raise ValueError("no difference of two units looks like an image; expected weights of a trained network")
     chosen = rng.permutation(len(x))[:MOST]
@@ -65,8 +56,12 @@ def subtracted(params, neighbours=20, limits=(-1.0, 1.0)):
     return Reconstruction(x, np.ones(len(x)), _labels(mlp.forward(params, x).phi))
 
 
-def found(params, neighbours=20, limits=(-1.0, 1.0)):
-    r"""Differences of neighbouring units that may be samples: x (k, d), and which two units each is of, (k, 2) int."""
+def subtracted(params, neighbours=20, limits=(-1.0, 1.0)):
+    r"""All differences of neighbours that look like a sample, nothing chosen among them: x (k, d); their units (k, 2).
+
+    There may be none, k = 0.
+    """
+    params = mlp.cast(params, float)
     rows, units = unit_rows(params)
     i = np.repeat(np.arange(len(rows)), min(neighbours, len(rows) - 1))
     i, j = np.unique(np.sort([i, nearest(rows, neighbours).ravel()], axis=0), axis=1)

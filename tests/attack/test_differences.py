@@ -22,6 +22,8 @@ def test_the_shipped_digits():
     assert hits(rec.x, data.x, 0.9) >= 14
     assert hits(rec.x, data.x_test[:20]) <= 1
     assert hits(rec.x[:20], data.x) >= 10  # what most agree on comes first
+    near = metrics.ncc(rec.x[:20].reshape(-1, 1, 28, 28), data.x.reshape(-1, 1, 28, 28)).max(axis=1)
+    assert np.mean(near > 0.8) >= 0.6
     assert rec.start is None
     assert len(rec.x) <= 200
     result = score(rec, data)
@@ -52,7 +54,7 @@ def test_planted_samples_come_back():
     r"""Where rows of one length differ by one sample, the difference is that sample, its scale too."""
     params, x = planted(np.random.default_rng(0))
     size = np.linalg.norm(np.column_stack(params[0]), axis=1)
-    rows, units = differences._rows(params)
+    rows, units = differences.unit_rows(params)
     np.testing.assert_allclose(rows, np.column_stack(params[0])[units] / size[units, None])
     # unnormalised, any two rows that differ by one sample have it for their difference
     first = np.column_stack(params[0])
@@ -65,9 +67,33 @@ def test_ranked():
     rng = np.random.default_rng(0)
     a, b, c = rng.normal(size=(3, 16))
     x = np.stack([a, b, a + 0.01, c, a - 0.02, b + 0.03])
-    found = differences.ranked(x, 5)
+    pairs = np.arange(12).reshape(6, 2)
+    found = differences.ranked(x, pairs, 5)
     np.testing.assert_allclose(found, [a, b + 0.015, c])
-    assert len(differences.ranked(x, 2)) == 2
+    assert len(differences.ranked(x, pairs, 2)) == 2
+
+
+def test_an_odd_unit_does_not_vote_for_itself():
+    r"""Three differences of one unit agree with each other; so do two of four units, which come first."""
+    rng = np.random.default_rng(0)
+    odd, right = rng.normal(size=(2, 16))
+    x = np.stack([odd, odd + 0.01, odd - 0.02, right, right + 0.03])
+    pairs = np.array([[7, 1], [2, 7], [7, 3], [4, 5], [6, 8]])
+    np.testing.assert_allclose(differences.ranked(x, pairs, 2), [right + 0.015, odd])
+    expected = [[len({*p, *q}) == 4 for q in pairs.tolist()] for p in pairs.tolist()]
+    np.testing.assert_array_equal(differences.apart(pairs), expected)
+
+
+def test_samples_of_multiples():
+    r"""c [x 1] gives x; what is too short, has no last coordinate or leaves the limits is left out."""
+    x = np.array([[0.5, -1.0], [0.2, 0.3], [1.09, -1.09], [1.11, 0.0], [0.1, 0.1]])
+    edges = np.column_stack([x, np.ones(5)]) * np.array([[-2.0], [0.001], [0.5], [1.0], [3.0]])
+    edges[4, -1] = 0.0
+    got, which = differences.samples(edges)
+    np.testing.assert_array_equal(which, [0, 2])
+    np.testing.assert_allclose(got, x[which])
+    low, high = np.array([0.0, -1.0]), np.array([1.0, 1.0])
+    np.testing.assert_array_equal(differences.samples(edges, (low, high))[1], [0])
 
 
 def test_signals_are_those_of_the_gradient():
