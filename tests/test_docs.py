@@ -35,10 +35,13 @@ def test_quotes_numbers_and_tables_are_up_to_date(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in PAGES if name not in CHAPTERS and "\n```python\n" in read(PAGES[name])]
+    "name", [name for name in PAGES if name not in (*CHAPTERS, "guide.md") and "\n```python\n" in read(PAGES[name])]
 )
 def test_blocks_run_and_print_what_the_page_says(name):
-    r"""Either the output stands below the block, or its comments say what is printed. Chapters: test_notebooks.py."""
+    r"""Either the output stands below the block, or its comments say what is printed.
+
+    Chapters: test_notebooks.py; the guide: test_house.py.
+    """
     blocks = [(match["info"], match["body"]) for match in quotes.FENCE.finditer(read(PAGES[name]))]
     outputs = quotes.run([body for info, body in blocks if info == "python"])
     pairs = zip(blocks, [*blocks[1:], ("", "")], strict=True)
@@ -70,14 +73,14 @@ def test_there_are_eleven_chapters_that_tell_what_one_will_know():
         assert 500 <= words <= 2500, f"{name} has {words} words"
 
 
-def test_every_equation_of_the_readme_and_every_function_of_the_map_exists():
+def test_every_equation_of_the_guide_and_every_function_of_the_map_exists():
     named = set(re.findall(r"`([\w.]+\.\w+)`", read(PAGES["map.md"])))
     assert len(named) >= 40
     for name in named:
         module, _, function = name.rpartition(".")
         assert hasattr(importlib.import_module(f"minirecon.{module}"), function), name
     assert {
-        f"{module}.{name}" for module, name in re.findall(r"\| `(\w+)\.(\w+)` \|", read(ROOT / "README.md"))
+        f"{module}.{name}" for module, name in re.findall(r"\| `(\w+)\.(\w+)` \|", read(PAGES["guide.md"]))
     } <= named
     chapters = set(re.findall(r"\((\d\d-[\w-]+\.md)\)", read(PAGES["map.md"])))
     assert chapters == set(CHAPTERS[:-1])

@@ -132,8 +132,12 @@ def readme():
     return (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_equations_in_the_readme_name_functions_that_exist():
-    rows = re.findall(r"\| `([\w.]+)\.(\w+)` \|", readme())
+def guide():
+    return (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+
+
+def test_equations_in_the_guide_name_functions_that_exist():
+    rows = re.findall(r"\| `([\w.]+)\.(\w+)` \|", guide())
     assert len(rows) >= 10
     for module, function in rows:
         assert hasattr(importlib.import_module(f"minirecon.{module}"), function), f"{module}.{function}"
@@ -146,14 +150,24 @@ def test_links_in_the_documents_resolve():
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_the_pipeline_in_the_readme_runs(capsys, tmp_path, monkeypatch):
+def test_the_shortest_attack_in_the_readme_prints_what_it_says(capsys, monkeypatch):
+    ((code, expected),) = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", readme(), re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {})
+    got, counts = capsys.readouterr().out, r"among (\d+) .*: (\d+) of 20"
+    assert re.sub(r"\d+", "", got) == re.sub(r"\d+", "", expected)
+    pairs = zip(re.findall(counts, got), re.findall(counts, expected), strict=True)
+    assert all(abs(int(a) - int(b)) <= slack for two in pairs for a, b, slack in zip(*two, (9, 1), strict=True))
+
+
+def test_the_pipeline_in_the_guide_runs(capsys, tmp_path, monkeypatch):
     r"""Its code as it stands, with a small net and a short attack."""
-    (code,) = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", guide(), re.DOTALL)
     assert 8 <= len(code.strip().splitlines()) <= 12
     short = code.replace("hidden=(1000, 1000)", "hidden=(50, 50)").replace("m=60", "m=20, iterations=5")
     assert short != code
     monkeypatch.chdir(tmp_path)
-    exec(compile(short, "README.md", "exec"), {})
+    exec(compile(short, "guide.md", "exec"), {})
     assert "null" in code
     assert capsys.readouterr().out
 

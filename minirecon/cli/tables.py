@@ -36,7 +36,7 @@ def scores(rows, null, n):
         widths, form = (26, 8, 11, 11, 11), IMAGE_ROW
         head = [["NCC", "NCC", "NCC", "one to one"], ["median", "over 0.8", "over 0.9", "over 0.9"]]
         if told:
-            widths, form = (*widths[:1], 8, 10, 10, 11, 7, 9), form + SSIM_ROW
+            widths, form = (26, 7, 10, 10, 11, 6, 9), form + SSIM_ROW
             head = [[*line, *more] for line, more in zip(head, (["SSIM", "SSIM"], ["med.", "over 0.4"]), strict=True)]
     else:
         widths, form = (26, 20, 24), POINT_ROW

@@ -480,7 +480,7 @@ def test_the_assignments_list_their_tasks():
         assert sum(task.points for task in own) == 25
 
 
-def test_the_readme_counts_right():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_guide_counts_right():
+    text = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
     assert f"write {len(TASKS)} of the functions" in text
     assert f"[{len(MISTAKES)} planted mistakes]" in text
