@@ -124,8 +124,8 @@ def caption(data):
     better = NAMES[max(NAMES, key=lambda name: got[name]["ncc"])]
     truth = got["truth"]
     below = " and ".join(NAMES[name] for name in NAMES if got[name]["layer 1"] < truth["layer 1"])
-    said = f"the loss falls below theirs ({below}): it fits the weights better than the truth."
-    said = "In layer 1 " + (said if below else "neither gets down to theirs.")
+    said = f"the loss falls below that of the training images ({below}): it fits the weights better than the truth."
+    said = "In layer 1 " + (said if below else "neither gets down to that of the training images.")
     if truth["lambda"] > 0:
         said += f"\nThey break λ ≥ λ_min themselves (lambda loss {truth['lambda']:.2g}): "
         said += "it is no KKT condition, but keeps\ncandidates alive."
