@@ -65,6 +65,15 @@ def attacked(params, m, **options):
     return whole(attack.reconstruct(params, m, **options))
 
 
+def beyond(case, n, first):
+    r"""A Dataset of n images, n/2 of each of two classes from place `first` of that class on, less their own mean."""
+    data = datasets.load_dataset(case, 2 * first + n)
+    chosen = np.sort(np.concatenate([np.flatnonzero(data.y == label)[first:] for label in (-1, 1)]))
+    x = data.pixels(data.x[chosen])
+    mean = x.mean(axis=0)
+    return data._replace(x=x - mean, y=data.y[chosen], mean=mean, x_test=data.x_test + data.mean - mean)
+
+
 def told(names, ncc, ssim, keys):
     r"""Of each row of NCC and SSIM (rows, n) what `keys` names of `metrics.summarise`: a dict of dicts."""
     every = map(metrics.summarise, ncc, ssim)
