@@ -150,4 +150,5 @@ def apart(pairs):
 def alike(x, z):
     r"""Whether each of the candidates x (n, d) agrees with each of z (m, d), an NCC above 0.9: (n, m) bool."""
     shape = image_shape(x.shape[1]) or (1, 1, x.shape[1])
-    return ncc(x.reshape(len(x), *shape), z.reshape(len(z), *shape)) > ALIKE
+    x, z = (images.reshape(len(images), *shape).astype(np.float32) for images in (x, z))  # half the time of float64
+    return ncc(x, z) > ALIKE
