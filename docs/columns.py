@@ -5,6 +5,8 @@ import re
 from quotes import ROOT, fill
 from render import parser
 
+OPENING, CLOSING = re.compile("<details>|<!-- caption:"), re.compile("</details>|<!-- /caption -->")
+
 
 class Page:
     r"""One Markdown file: tokens, title, anchors, and what is wrong with it."""
@@ -39,16 +41,16 @@ class Page:
         for token in self.tokens:
             block.append(token)
             if token.type == "html_block":
-                folds += token.content.count("<details>") - token.content.count("</details>")
+                folds += len(OPENING.findall(token.content)) - len(CLOSING.findall(token.content))
             if token.level or token.nesting > 0 or folds:
                 continue
             if not keeps(self, block):
                 block = []
                 continue
-            widget = len(block) == 1 and block[0].type == "html_block"
+            beside = block[0].type == "html_block" and "<details>" not in block[0].content  # a widget or figure
             paragraph = block[0].type == "paragraph_open"
             images = paragraph and {c.type for c in block[1].children} <= {"image", "softbreak"}
-            if widget or images or (block[0].type == "fence" and block[0].info not in ("math", "sh")):
+            if beside or images or (block[0].type == "fence" and block[0].info not in ("math", "sh")):
                 rows[-1][1].append(block)
             else:
                 told = any(other[0].type != "heading_open" for other in rows[-1][0])

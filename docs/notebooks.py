@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from quotes import DOCS, FENCE, ROOT, VALUE, WIDGET, fill, source
+from quotes import CAPTION, DOCS, FENCE, ROOT, VALUE, WIDGET, fill, source
 
 LINK = re.compile(r"(?P<image>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<href>[^)\s]+)\)")
 FOLD = re.compile(r"<details>\s*<summary>.*?</summary>|</details>", re.DOTALL)
@@ -96,5 +96,6 @@ def _markdown(path, text, pictures):
         return match["words"]
 
     text = WIDGET.sub(lambda widget: f"![{widget['alt']}]({widget['still']})" if widget["still"] else "", text)
+    text = CAPTION.sub(lambda figure: "\n".join(figure[0].split("\n")[1:-1]), text)
     text = LINK.sub(link, VALUE.sub(r"\g<text>", text))
     return re.sub(r"\$`(.*?)`\$", lambda formula: "$" + " ".join(formula[1].split()) + "$", text, flags=re.DOTALL)

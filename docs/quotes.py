@@ -1,6 +1,6 @@
 r"""What the documents quote: code, printed output and measured numbers, written into them and checked.
 
-A page may hold three kinds of quotes, all of them invisible as such on GitHub:
+A page may hold four kinds of quotes, all of them invisible as such on GitHub:
 
     ```py mlp.backward                   the source of minirecon/mlp.py: function, class, constant or function
     ```                                  within a function (training.train.state); docstrings are left out
@@ -11,6 +11,12 @@ A page may hold three kinds of quotes, all of them invisible as such on GitHub:
     <!--= figures/fig2 kept/within .0% -->80%<!--=-->
                                          the number at kept, within in docs/figures/fig2.json, which a run has
                                          written, in Python's format .0%
+
+    <!-- caption: fig2 -->               below the picture the first sentences of docs/figures/fig2.md, which a
+    ![what is seen](figures/fig2.svg)    run has written; the site makes a <figure> of both
+
+    > A network has learnt 20 points …
+    <!-- /caption -->
 
 And in map.md the tables from code and chapters are the first table, turned round.
 
@@ -31,6 +37,9 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 WIDGET = re.compile(r'^<!-- widget: (?P<name>[\w-]+)(?: (?P<still>[^\s"]+) "(?P<alt>[^"]*)")? -->$', re.MULTILINE)
+CAPTION = re.compile(
+    r"^<!-- caption: (?P<name>[\w-]+) -->\n(?P<pictures>(?:!\[.*\n+)+)(?:> .*\n)?<!-- /caption -->$", re.MULTILINE
+)
 VALUE = re.compile(r"<!--= *(?P<mark>[^>]*?) *-->(?P<text>[^<]*)<!--=-->")
 
 
@@ -96,6 +105,21 @@ def value(mark):
     return format(found, form).replace("-", "−")
 
 
+def caption(name):
+    r"""The first three sentences of the caption that a run has written for the figure `name`, of its first paragraph.
+
+    A full stop ends a sentence if neither a digit nor a small letter follows. Raises LookupError if there is none.
+    """
+    path = DOCS / "figures" / f"{name}.md"
+    if not path.is_file():
+        raise LookupError(f"caption {name}: no docs/figures/{name}.md")
+    paragraph = " ".join(path.read_text(encoding="utf-8").partition("\n\n")[0].split())
+    sentences = re.findall(r"\S.*?\.(?= [^a-z0-9]|$)", paragraph)[:3]
+    if not sentences:
+        raise LookupError(f"caption {name}: docs/figures/{name}.md begins with no sentence")
+    return f"{' '.join(sentences)} All numbers: [docs/figures](figures/README.md#{name})."
+
+
 def run(blocks):
     r"""Run python blocks one after the other in one namespace, in an empty folder: what each prints."""
     outputs, namespace, here = [], {}, os.getcwd()
@@ -141,6 +165,14 @@ def fill(path, text, *, outputs=None):
         except (LookupError, ValueError) as error:
             return problem(match, error)
 
+    def described(match):
+        try:  # in one line, for Markdown takes a line that begins with a plus or a number for a list
+            text = caption(match["name"])
+        except LookupError as error:
+            return problem(match, error)
+        pictures = match["pictures"].rstrip("\n")
+        return f"<!-- caption: {match['name']} -->\n{pictures}\n\n> {text}\n<!-- /caption -->"
+
     def fence(match):
         nonlocal latest
         info, body = match["info"], match["body"]
@@ -160,9 +192,10 @@ def fill(path, text, *, outputs=None):
 
     rest = VALUE.sub(lambda match: "\n" * match[0].count("\n"), text)
     for comment in re.finditer(r"<!--.*?(-->|$)", rest, re.DOTALL):
-        if not WIDGET.match(rest, comment.start()):
+        at = comment.start()
+        if not WIDGET.match(rest, at) and not any(mark.start() <= at < mark.end() for mark in CAPTION.finditer(rest)):
             problem(comment, f"{comment[0][:60]!r} is no mark of ours")
-    result = FENCE.sub(fence, VALUE.sub(number, text))
+    result = FENCE.sub(fence, CAPTION.sub(described, VALUE.sub(number, text)))
     if problems:
         raise DocsError("\n".join(problems))
     return result

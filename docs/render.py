@@ -112,6 +112,12 @@ class Renderer(RendererHTML):
         page.anchors.add(glossary[words[0]][0])
         return f'<strong id="{glossary[words[0]][0]}">'
 
+    def blockquote_open(self, tokens, idx, options, env):
+        return "<figcaption>" if env.get("figure") else "<blockquote>"
+
+    def blockquote_close(self, tokens, idx, options, env):
+        return "</figcaption>" if env.get("figure") else "</blockquote>"
+
     def table_open(self, tokens, idx, options, env):
         return '<div class="table" tabindex="0"><table>'
 
@@ -132,6 +138,12 @@ class Renderer(RendererHTML):
             still = self.picture(widget["still"], widget["alt"], line, env) if widget["still"] else ""
             env["site"].widget(env["page"], widget["name"], line)
             return f'{still}<div class="widget" data-widget="{widget["name"]}"></div>'
+        if text.startswith("<!-- caption:"):
+            env["figure"] = True
+            return "<figure>"
+        if text == "<!-- /caption -->":
+            env["figure"] = False
+            return "</figure>"
         if fold := FOLD.fullmatch(text):
             summary = parser().parseInline(fold["summary"])[0].children
             for token in summary:

@@ -69,6 +69,7 @@ def test_there_are_eleven_chapters_that_tell_what_one_will_know():
         assert text.startswith(f"# {int(name[:2])}. ")
         if name != CHAPTERS[-1]:
             assert text.split("\n\n")[1].startswith("*After this chapter you ")
+        text = quotes.CAPTION.sub("", text)  # written by a run, and looked at with the picture, not read in a row
         words = len(re.sub(r"```.*?```|<!--.*?-->|<details>.*?</details>", "", text, flags=re.DOTALL).split())
         assert 500 <= words <= 2500, f"{name} has {words} words"
 
@@ -84,6 +85,15 @@ def test_every_equation_of_the_guide_and_every_function_of_the_map_exists():
     } <= named
     chapters = set(re.findall(r"\((\d\d-[\w-]+\.md)\)", read(PAGES["map.md"])))
     assert chapters == set(CHAPTERS[:-1])
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_measured_figure_of_a_chapter_has_its_caption(name):
+    rest = quotes.WIDGET.sub("", quotes.CAPTION.sub("", read(PAGES[name])))
+    for figure in re.findall(r"!\[.*?\]\(figures/([\w-]+)\.", rest):
+        assert not (quotes.DOCS / "figures" / f"{figure.partition('-')[0]}.md").exists(), (
+            f"{name}: no caption of {figure}"
+        )
 
 
 def test_the_runs_behind_the_numbers_are_those_that_can_be_made_again():
@@ -176,6 +186,74 @@ def test_mistakes_are_named_with_file_and_line_and_nothing_is_written(mistake, m
     assert error.startswith(f"docs/page.md:{message}")
     assert error.count("\n") == 1
     assert not (folder / "out").exists()
+
+
+@pytest.fixture
+def figure(folder):
+    r"""A figure and its caption in the small repository: the mark as it is filled."""
+    figures = folder / "docs" / "figures"
+    figures.mkdir()
+    (figures / "toy.png").write_bytes(b"picture")
+    (figures / "README.md").write_text("# Figures\n\n## toy\n")
+    (figures / "toy.md").write_text(
+        "Of 20 digits,\n19 by Loo et al. 2024 + 1 with α = 0.5 e.g. here.\n2 are **left**. Dotted: λ.\n"
+        "Four. Five.\n\nNo.\n"
+    )
+    (figures / "table.md").write_text("At the end:\n\n| a |\n|---|\n\nSo.\n")
+    return (
+        "<!-- caption: toy -->\n![A & B](figures/toy.png)\n\n"
+        "> Of 20 digits, 19 by Loo et al. 2024 + 1 with α = 0.5 e.g. here. 2 are **left**. Dotted: λ. Four. "
+        "All numbers: [docs/figures](figures/README.md#toy).\n<!-- /caption -->\n"
+    )
+
+
+def test_fill_writes_the_first_sentences_of_a_caption_below_its_pictures(folder, figure):
+    page, other = folder / "docs" / "page.md", "![C](figures/toy.png)\n"
+    bare = "<!-- caption: toy -->\n![A & B](figures/toy.png)\n<!-- /caption -->\n"
+    old = figure.replace("19 by", "18 by")
+    filled = f"# T\n\nLook:\n\n{figure}\nand\n\n{figure}\n{figure.replace('> ', other + chr(10) + '> ')}"
+    page.write_text(f"# T\n\nLook:\n\n{bare}\nand\n\n{old}\n{bare.replace('<!-- /', chr(10) + other + '<!-- /')}")
+    assert build.main(["fill"]) == 0
+    assert page.read_text() == filled
+    assert quotes.fill(page, filled) == filled
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("caption: toy", "caption: nonesuch", "3: caption nonesuch: no docs/figures/nonesuch.md"),
+        ("caption: toy", "caption: table", "3: caption table: docs/figures/table.md begins with no sentence"),
+        ("![A & B](figures/toy.png)\n", "", "3: '<!-- caption: toy -->' is no mark of ours"),
+        ("<!-- /caption -->", "", "3: '<!-- caption: toy -->' is no mark of ours"),
+        ("<!-- caption: toy -->\n", "", "6: '<!-- /caption -->' is no mark of ours"),
+        ("> Of", "Of", "3: '<!-- caption: toy -->' is no mark of ours"),
+    ],
+)
+def test_a_caption_that_cannot_be_filled_is_named_with_file_and_line(old, new, message, folder, figure):
+    with pytest.raises(quotes.DocsError) as raised:
+        quotes.fill(folder / "docs" / "page.md", f"# T\n\n{figure.replace(old, new)}")
+    assert str(raised.value).splitlines()[0] == f"docs/page.md:{message}"
+
+
+def test_a_picture_and_its_caption_are_a_figure_of_the_site_and_text_of_a_notebook(folder, figure):
+    (folder / "docs" / "page.md").write_text("# No chapter\n")
+    (folder / "docs" / "01-first.md").write_text(f"# 1. First\n\nLook:\n\n{figure}\n> Said.\n")
+    build.site(folder / "out")
+    page = read(folder / "out" / "01-first.html")
+    (shown,) = re.findall(r"<aside>(.*?)</aside>", page, re.DOTALL)
+    picture = '<a href="figures/toy.png"><img src="figures/toy.png" alt="A &amp; B"></a>'
+    link = '<a href="figures/index.html#toy">docs/figures</a>'
+    assert shown.startswith(f"<figure><p>{picture}</p>\n<figcaption><p>Of 20 digits, 19 by")
+    assert shown.endswith(
+        f"here. 2 are <strong>left</strong>. Dotted: λ. Four. All numbers: {link}.</p>\n</figcaption></figure>"
+    )
+    assert "<blockquote><p>Said.</p>" in page
+    assert build.main(["notebooks", str(folder / "books")]) == 0
+    text = json.loads(read(folder / "books" / "01-first.ipynb"))["cells"][1]["source"]
+    assert text == (
+        "# 1. First\n\nLook:\n\n![A & B](figures/toy.png)\n\n> Of 20 digits, 19 by Loo et al. 2024 + 1 with α = 0.5 "
+        "e.g. here. 2 are **left**. Dotted: λ. Four. All numbers: docs/figures.\n\n> Said."
+    )
 
 
 def test_output_needs_a_block(folder):
