@@ -1,6 +1,6 @@
 r"""The documents as a website that is read from disk, and their quotes brought up to date.
 
-    python docs/build.py fill   write quoted code, outputs and numbers into docs/*.md (quotes.py)
+    python docs/build.py fill   write quoted code, outputs, numbers and captions into docs/*.md (quotes.py)
     python docs/build.py site OUT [--student]   build the site: open OUT/index.html
     python docs/build.py notebooks OUT [--student]   make a Jupyter notebook of each chapter (notebooks.py)
     python docs/build.py slides OUT   make an HTML file of each session's slides (deck.py)
@@ -38,10 +38,23 @@ from edition import Student
 from layout import in_order, target
 from notebooks import is_chapter, notebook
 from pygments.formatters import HtmlFormatter
-from quotes import DOCS, ROOT, DocsError, fill_all, pages
+from quotes import DOCS, ROOT, DocsError, fill, pages, python_blocks, run
 from website import Site
 
 THEMES = ("default", "github-dark")  # of Pygments, light and dark
+
+
+def fill_all():
+    r"""Bring every page up to date on disk. Returns the paths of those that have changed."""
+    changed = []
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        outputs = run(python_blocks(text)) if "\n```text output\n" in text else None
+        filled = fill(path, text, outputs=outputs)
+        if filled != text:
+            path.write_text(filled, encoding="utf-8")
+            changed.append(path)
+    return changed
 
 
 def site(out, student=None):

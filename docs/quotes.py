@@ -38,7 +38,7 @@ ROOT = DOCS.parent
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 WIDGET = re.compile(r'^<!-- widget: (?P<name>[\w-]+)(?: (?P<still>[^\s"]+) "(?P<alt>[^"]*)")? -->$', re.MULTILINE)
 CAPTION = re.compile(
-    r"^<!-- caption: (?P<name>[\w-]+) -->\n(?P<pictures>(?:!\[.*\n+)+)(?:> .*\n)?<!-- /caption -->$", re.MULTILINE
+    r"^(?P<pictures><!-- caption: (?P<name>[\w-]+) -->\n(?:!\[.*\n+)+)(?:> .*\n)?<!-- /caption -->$", re.MULTILINE
 )
 VALUE = re.compile(r"<!--= *(?P<mark>[^>]*?) *-->(?P<text>[^<]*)<!--=-->")
 
@@ -156,6 +156,9 @@ def fill(path, text, *, outputs=None):
         problems.append(f"{path.relative_to(ROOT)}:{line}: {error}")
         return match[0]
 
+    def lines(match):
+        return "\n" * match[0].count("\n")
+
     def number(match):
         at = match.start()
         if at == 0 or match.string[at - 1] == "\n":
@@ -170,8 +173,7 @@ def fill(path, text, *, outputs=None):
             text = caption(match["name"])
         except LookupError as error:
             return problem(match, error)
-        pictures = match["pictures"].rstrip("\n")
-        return f"<!-- caption: {match['name']} -->\n{pictures}\n\n> {text}\n<!-- /caption -->"
+        return f"{match['pictures'].rstrip()}\n\n> {text}\n<!-- /caption -->"
 
     def fence(match):
         nonlocal latest
@@ -190,10 +192,9 @@ def fill(path, text, *, outputs=None):
                 return problem(match, error)
         return f"```{info}\n{body}```"
 
-    rest = VALUE.sub(lambda match: "\n" * match[0].count("\n"), text)
+    rest = VALUE.sub(lines, CAPTION.sub(lines, text))
     for comment in re.finditer(r"<!--.*?(-->|$)", rest, re.DOTALL):
-        at = comment.start()
-        if not WIDGET.match(rest, at) and not any(mark.start() <= at < mark.end() for mark in CAPTION.finditer(rest)):
+        if not WIDGET.match(rest, comment.start()):
             problem(comment, f"{comment[0][:60]!r} is no mark of ours")
     result = FENCE.sub(fence, CAPTION.sub(described, VALUE.sub(number, text)))
     if problems:
@@ -218,16 +219,3 @@ def turned(text):
         f"{head}{mark}\n| function | in the paper | chapter |\n|---|---|---|\n{code}"
         f"\n## From the chapters\n\n| chapter | functions |\n|---|---|\n{chapters}"
     )
-
-
-def fill_all():
-    r"""Bring every page up to date on disk. Returns the paths of those that have changed."""
-    changed = []
-    for path in pages():
-        text = path.read_text(encoding="utf-8")
-        outputs = run(python_blocks(text)) if "\n```text output\n" in text else None
-        filled = fill(path, text, outputs=outputs)
-        if filled != text:
-            path.write_text(filled, encoding="utf-8")
-            changed.append(path)
-    return changed
