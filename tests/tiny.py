@@ -37,6 +37,11 @@ TINY = {
     "checkpoints": {"n": 4, "hidden": [20, 20], "times": [5.0, 20.0, 50.0], "nets": 2, "m": 8, "iterations": 5},
     "federated": {"sizes": [4, 6], "steps": [1, 3], "hidden": [20, 20], "iterations": 5},
     "decay": {"n": 4, "hidden": [20, 20], "decays": [1e-3, 1e-2], "steps": [2, 40], "m": 8},
+    "practice": {
+        "cases": ["mnist"], "n": 10, "hidden": [30, 30], "epochs": [2, 60],
+        "trainings": ["SGD", "SGD, decay 1e-2", "Adam, L2 1e-3", "AdamW, decay 5", "SGD, small first layer",
+                      "AdamW, decay 5, v known"],
+    },
 }  # fmt: skip
 
 

@@ -63,10 +63,10 @@ def usual(rng, d, hidden, first_scale=None, dtype=np.float32):
 
 
 def epochs(params, x, y, rng, rule, lr, decay=0.0, batch=BATCH):
-    r"""Minimise the logistic loss over batches in a new order each epoch; yields params after each epoch, for ever.
+    r"""Minimise the logistic loss over batches in a new order each epoch: after each, params and what the rule keeps.
 
     params : tuple of Layer with biases in all layers;  x (n, d);  y (n,), −1 and +1;  rule : of `RULES`
-    The last batch of an epoch is what is left, and counts like the others, as in PyTorch's DataLoader.
+    Without end. The last batch of an epoch is what is left, and counts like the others, as in PyTorch's DataLoader.
     """
     theta, step = flat(params), 0
     kept = np.zeros_like(theta), np.zeros_like(theta)
@@ -79,7 +79,7 @@ def epochs(params, x, y, rng, rule, lr, decay=0.0, batch=BATCH):
             g = -flat(mlp.weighted_gradient(params, net, slope / net.phi.dtype.type(len(taken))))
             theta, kept = RULES[rule](theta, g, kept, step, lr, decay)
             params = like(params, theta)
-        yield params
+        yield params, kept
 
 
 def flat(params):

@@ -1,11 +1,13 @@
-r"""Training in mini-batches: the rules against sums written out by hand, and whole steps against slow gradients."""
+r"""Training in mini-batches: the rules against sums by hand, epochs against slow gradients; the figure of them."""
 
 import numpy as np
 import pytest
-from strategies import slow_gradient
+from strategies import slow_gradient, slow_ncc
+from tiny import SEED, saved
 
-from minirecon import mlp
-from minirecon.experiments import minibatch
+from minirecon import attack, load_dataset, mlp
+from minirecon.attack.differences import subtracted
+from minirecon.experiments import minibatch, practice
 
 RATE, DECAY = 0.1, 0.3
 
@@ -80,7 +82,7 @@ def test_an_epoch_takes_every_sample_once(rule):
     rng = np.random.default_rng(0)
     params = minibatch.usual(rng, 3, (4,), dtype=float)
     x, y = rng.normal(size=(5, 3)), np.array([1.0, -1.0, 1.0, 1.0, -1.0])
-    got = next(minibatch.epochs(params, x, y, np.random.default_rng(7), rule, 0.05, 0.01, batch=2))
+    got, state = next(minibatch.epochs(params, x, y, np.random.default_rng(7), rule, 0.05, 0.01, batch=2))
     order = np.random.default_rng(7).permutation(5)
     theta, kept = minibatch.flat(params), (0.0, 0.0)
     for step, taken in enumerate((order[:2], order[2:4], order[4:]), 1):
@@ -91,4 +93,80 @@ def test_an_epoch_takes_every_sample_once(rule):
             g = g - weight * slow_gradient(here, x[i]) / len(taken)
         theta, kept = minibatch.RULES[rule](theta, g, kept, step, 0.05, 0.01)
     np.testing.assert_allclose(minibatch.flat(got), theta, rtol=1e-10)
+    for ours, expected in zip(state, kept, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-15)
     assert np.linalg.norm(theta - minibatch.flat(params)) > 1e-3
+
+
+def test_outside_the_span_of_the_samples_sgd_leaves_the_start_alone():
+    r"""There a row of layer 1 is the start's, times what the rule makes of a 1 without gradient. Not so Adam's."""
+    rng = np.random.default_rng(0)
+    params = minibatch.usual(rng, 20, (15, 10), dtype=float)
+    x, y = rng.normal(size=(6, 20)), np.array([1.0, -1.0, 1.0, 1.0, -1.0, -1.0])
+    samples = np.column_stack([x, np.ones(6)])
+    off = np.eye(21) - np.linalg.pinv(samples) @ samples
+    start = np.column_stack(params[0]) @ off
+    for rule, same in (("sgd", True), ("adam", False), ("adamw", False)):
+        training = minibatch.epochs(params, x, y, np.random.default_rng(1), rule, 0.05, 0.1, batch=4)
+        for _ in range(10):
+            trained, _ = next(training)
+        left, kept = 1.0, (0.0, 0.0)
+        for step in range(1, 21):
+            left, kept = minibatch.RULES[rule](left, 0.0, kept, step, 0.05, 0.1)
+        rows = np.column_stack(trained[0])
+        assert np.allclose(rows @ off, left * start, rtol=1e-9, atol=1e-12) == same
+        norm, share = practice.outside(trained, x)
+        assert norm == pytest.approx(np.linalg.norm(rows @ off))
+        assert share == pytest.approx(np.sum((rows @ off) ** 2) / np.sum(rows**2))
+
+
+def test_practice_again_step_by_step():
+    r"""The small first layer of the tiny version, at its last stop: trained and subtracted again."""
+    data, truth = saved("practice"), load_dataset("mnist", 10)
+    place = data["trainings"].tolist().index("SGD, small first layer")
+    rng = np.random.default_rng(SEED)
+    params = minibatch.usual(rng, 784, (30, 30), 1e-4)
+    training = minibatch.epochs(params, *(z.astype(np.float32) for z in (truth.x, truth.y)), rng, "sgd", 0.1)
+    for _ in range(60):
+        params, _ = next(training)
+    every = subtracted(params)[0]
+    listed = attack.reconstruct(params, 20, seed=SEED, optimizer="differences").x
+    assert data["differences"][0, place, 1] == len(every) > 0
+    for kind, x in (("ncc", every), ("ranked", listed)):
+        for key, images in ((kind, truth.x), ("unseen" if kind == "ncc" else "ranked_unseen", truth.x_test[:10])):
+            best = slow_ncc(images.reshape(-1, 1, 28, 28), x.reshape(-1, 1, 28, 28)).max(axis=1)
+            np.testing.assert_allclose(data[key][0, place, 1], best, rtol=1e-4, atol=1e-5)
+    got = practice.numbers(data)["mnist"]["SGD, small first layer"]["60"]
+    assert got["ncc_over_0.8"] == np.sum(data["ncc"][0, place, 1] > 0.8) > got["unseen_over_0.8"]
+    assert got["margin"] == pytest.approx(np.min(truth.y * mlp.forward(params, truth.x).phi[:, 0]), rel=1e-4)
+
+
+def test_practice_counts_the_time_of_decay():
+    r"""SGD: 1e-2 · 0.1 / 0.1 a step, one step an epoch for ten samples; AdamW: 5 · 1e-3; Adam: none."""
+    got = {name: by["60"]["time"] for name, by in practice.numbers(saved("practice"))["mnist"].items()}
+    assert got == {
+        "SGD": 0, "SGD, decay 1e-2": pytest.approx(0.6), "Adam, L2 1e-3": None, "AdamW, decay 5": pytest.approx(0.3),
+        "SGD, small first layer": 0, "AdamW, decay 5, v known": pytest.approx(0.3),
+    }  # fmt: skip
+
+
+def test_practice_draws_a_bar_for_each_training_and_a_point_for_each_stop():
+    data = saved("practice")
+    bars, points = (axes for axes in practice.draw(data).axes if axes.get_title())
+    drawn = [patch.get_width() for patch in bars.patches]
+    for place, (key, low) in enumerate((("ncc", 0.8), ("ncc", 0.9), ("unseen", 0.8))):
+        np.testing.assert_array_equal(drawn[6 * place : 6 * place + 6], np.sum(data[key][0, :, 1] > low, axis=-1))
+    assert [len(line.get_xdata()) for line in points.lines] == [4, 2, 2, 2, 2]
+    np.testing.assert_allclose(points.lines[1].get_xdata(), data["outside"][0, 4])
+
+
+def test_practice_undoes_the_division_of_adam_by_what_it_kept():
+    r"""After one step of AdamW with decay 1/lr, θ = −lr m̂/√v̂: times √v that is the gradient, a sum of samples."""
+    rng = np.random.default_rng(0)
+    params = minibatch.usual(rng, 20, (15, 10), dtype=float)
+    x, y = rng.normal(size=(6, 20)), np.array([1.0, -1.0, 1.0, 1.0, -1.0, -1.0])
+    trained, (_, v) = next(minibatch.epochs(params, x, y, rng, "adamw", 0.1, 10.0))
+    assert practice.outside(trained, x)[1] > 0.1
+    assert practice.outside(practice.undivided(trained, v), x)[1] < 1e-4
+    for one, other in zip(practice.undivided(trained, v)[1:], trained[1:], strict=True):
+        np.testing.assert_array_equal(one.weight, other.weight)

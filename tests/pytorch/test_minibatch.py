@@ -35,7 +35,7 @@ def test_twenty_steps_are_those_of_pytorch(rule, decay):
     net, order = module(params), np.random.default_rng(1)
     optimiser = OPTIMISERS[rule](net.parameters(), lr=0.02, weight_decay=decay)
     for _ in range(5):  # epochs, of four steps each, the last of one sample
-        ours = next(training)
+        ours, _ = next(training)
         for taken in np.split(order.permutation(13), [4, 8, 12]):
             optimiser.zero_grad()
             margin = torch.tensor(y[taken]) * net(torch.tensor(x[taken]))[:, 0]
