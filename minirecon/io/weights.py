@@ -27,8 +27,10 @@ def save(params, path):
 
     Raises
     ------
-    CheckpointError : an unknown ending, a float type that the format has not, or parameters that `check` refuses
+    CheckpointError : no path, an unknown ending, a float type that the format has not, or parameters that `check` refuses
     """
+    if not isinstance(path, (str, Path)):
+        raise CheckpointError(f"save(params, path): path is a {type(path).__name__}; expected a file's name")
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in (".npz", ".pth", ".pt", ".safetensors"):

@@ -131,6 +131,11 @@ def test_bad_weights_are_refused_both_ways(tmp_path, params, message, of_file):
         load(path)
 
 
+def test_swapped_arguments_of_save_are_one_clear_line(tmp_path):
+    with pytest.raises(CheckpointError, match=r"^save\(params, path\): path is a tuple; expected a file's name$"):
+        save(tmp_path / "net.pth", (Layer(np.ones((1, 2)), None),))
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(CheckpointError, match=r"w\.onnx: its ending '\.onnx' is none of weights; expected \.pth, \.pt"):
         save(SMALL, tmp_path / "w.onnx")
