@@ -27,7 +27,7 @@ def save(params, path):
 
     Raises
     ------
-    CheckpointError : no path, an unknown ending, a float type that the format has not, or parameters that `check` refuses
+    CheckpointError : no path, unknown ending, a float type that the format has not, or parameters that `check` refuses
     """
     if not isinstance(path, (str, Path)):
         raise CheckpointError(f"save(params, path): path is a {type(path).__name__}; expected a file's name")
