@@ -1,7 +1,7 @@
 r"""The student's edition: where the documents quote a function that is a task, they have its docstring alone.
 
-Tasks are those of docs/assignments/tasks.toml. Left out are pages with answers (WITHHELD), and the paragraphs that
-link to them. Source files have the tasks' bodies cut out, as in the handout.
+Tasks are those of docs/assignments/tasks.toml. Left out are pages with answers (WITHHELD), the paragraphs that link to
+them, and those with commands that a handout can't run. Source files have the tasks' bodies cut out, as in the handout.
 """
 
 import ast
@@ -24,6 +24,10 @@ class Student:
     def hides(self, path):
         r"""Whether students do not get this file."""
         return path.parent == (ROOT / TASKS).parent and path.name in WITHHELD
+
+    def lacks(self, text):
+        r"""Whether a paragraph or a listing has commands for the repository's own documents, which students lack."""
+        return "python docs/" in text
 
     def quote(self, name):
         r"""Signature and docstring of the function `name`, and its task; (None, None) if it is no task."""

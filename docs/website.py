@@ -105,7 +105,11 @@ class Site:
 
     def keeps(self, page, block):
         r"""Whether a block of a page stays: the student's edition lacks paragraphs that link to what it lacks."""
-        if self.student is None or block[0].type != "paragraph_open":
+        if self.student is None:
+            return True
+        if any(self.student.lacks(token.content) for token in block):
+            return False
+        if block[0].type != "paragraph_open":
             return True
         links = [child.attrGet("href") for child in block[1].children if child.type == "link_open"]
         return not any(self.student.hides((page.path.parent / link).resolve()) for link in links)

@@ -81,6 +81,14 @@ def test_what_is_for_the_instructor_is_not_there_nor_linked(sites):
         assert not re.search(r'href="[^"]*(instructor|key|planted)\.', (out / name).read_text()), name
 
 
+def test_commands_that_a_handout_cannot_run_are_not_there(sites):
+    (_, everything), (_, students) = sites
+    told = [name for name, text in everything.items() if "python docs/" in text and not name.startswith("source/")]
+    assert {"index.html", "plan.html"} <= set(told)
+    assert not [name for name in told if name in students and "python docs/" in students[name]]
+    assert "Code in the chapters is quoted from the source" in students["index.html"]
+
+
 def test_no_line_of_a_solution_is_in_the_students_notebooks(tmp_path):
     assert (
         build.main(["notebooks", str(tmp_path / "all")])
