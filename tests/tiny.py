@@ -32,6 +32,10 @@ TINY = {
         "lbfgs_iterations": 3,
     },
     "gates": {"m": 10, "iterations": 2, "seeds": 2, "alphas": (1e30, 1e4, 15.0)},
+    "differences": {
+        "weights": None, "n": 4, "hidden": [30, 30], "target_time": 100.0, "nets": 2, "first": 0, "neighbours": 3,
+        "listed": 8, "iterations": 5, "rounds": 1, "examples": 2,
+    },
     "classes": {"n": 20, "hidden": [20, 20], "target_time": 50.0, "m": 20, "iterations": 5},
     "initial": {"n": 4, "hidden": [20, 20], "square_loss": 0.1, "m": 8, "iterations": 5},
     "checkpoints": {"n": 4, "hidden": [20, 20], "times": [5.0, 20.0, 50.0], "nets": 2, "m": 8, "iterations": 5},

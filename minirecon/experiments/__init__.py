@@ -21,7 +21,7 @@ from ..training import train
 
 NAMES = (
     "fig2", "fig3", "fig4", "baselines", "membership", "nonunique", "leak", "training", "colours", "losses", "svm",
-    "sweep", "gates", "classes", "initial", "checkpoints", "federated", "decay", "practice",
+    "sweep", "gates", "differences", "classes", "initial", "checkpoints", "federated", "decay", "practice",
 )  # fmt: skip
 
 
