@@ -1,12 +1,12 @@
 r"""Every attack on networks that no setting was chosen on: `python tests/benchmarks/evidence.py [OUT.json]`.
 
 Each network is trained here, with a seed of its own, on images of its own, on which no setting was chosen: from place
-200 of each class on. (Settings were chosen on the shipped nets; the rounds of refinement on MNIST: n = 20, images 20 to 60,
-and n = 100, seed 0; decay on MNIST, n = 100, seed 0; the order of the differences on the shipped nets and two of MNIST,
-n = 20, places 410 to 430.) Hits are training images whose nearest candidate
-has an NCC above 0.8 and 0.9; "one to one" where no candidate serves two; "unseen" the hits of the same candidates on as
-many images that were not trained on; "first" the share of right ones (above 0.8) among the first 20 of a list, which
-no data has sorted. A line is printed after each attack, so that a run cut short tells, too.
+200 of each class on. (Settings were chosen on the shipped nets; the rounds of refinement on MNIST: n = 20, images 20
+to 60, and n = 100, seed 0; decay on MNIST, n = 100, seed 0; the order of the differences on the shipped nets and two
+of MNIST, n = 20, places 410 to 430.) Hits are training images whose nearest candidate has an NCC above 0.8 and 0.9;
+"one to one" where no candidate serves two; "unseen" the hits of the same candidates on as many images that were not
+trained on; "first" the share of right ones (above 0.8) among the first 20 of a list, which no data has sorted. A line
+is printed after each attack, so that a run cut short tells, too.
 """
 
 import json
