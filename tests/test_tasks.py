@@ -6,6 +6,8 @@ to large, and stops at the first that fails.
 
 import copy
 import inspect
+import os
+import traceback
 import warnings
 
 import autograd.numpy as anp
@@ -36,6 +38,10 @@ FOLLOW = "autograd can't follow this: `np` is autograd's NumPy here, `onp` is no
 
 class UnsuitableError(Exception):
     r"""These arguments have no one right answer."""
+
+
+class ChangedError(Exception):
+    r"""What a generator has yielded did not stay as it was."""
 
 
 def assume(condition):
@@ -97,7 +103,8 @@ def cases(test):
 def agree(function, *args, expected, what=None, rtol=1e-9, atol=1e-10):
     r"""Fails unless function(*args) is `expected`: numbers, arrays, tuples, lists and dicts of them; or ValueError.
 
-    It must leave its arguments as they are. `what` is said of a derivative: what is differentiated, and by what.
+    Of `ValueError("text")`, the message has to have that text. It must leave its arguments as they are. `what` is
+    said of a derivative: what is differentiated, and by what.
     """
     what, before, got = what or function.__name__, copy.deepcopy(args), []
     names = list(inspect.signature(function).parameters)
@@ -110,10 +117,13 @@ def agree(function, *args, expected, what=None, rtol=1e-9, atol=1e-10):
     except NotImplementedError:
         raise
     except Exception as error:
-        problem = f"{what}: {type(error).__name__}: {error}"
+        problem = f"{what}: {type(error).__name__}: {error}{place(error)}"
         problem += f"\n{FOLLOW}" * ("Box" in problem)
-        if expected is ValueError and isinstance(error, ValueError):
-            problem = ""
+        if (expected is ValueError or is_error(expected)) and isinstance(error, ValueError):
+            wanted = str(expected) if is_error(expected) else ""
+            problem = "" if wanted in str(error) else f"{what}: says {str(error)!r}, expected {wanted!r} in it"
+        if isinstance(error, ChangedError):
+            problem = f"{what}: {error}"
     if problem:
         with np.printoptions(precision=8, threshold=60, linewidth=70):
             given = [f"  {name} = {value!r}" for name, value in zip(names, before, strict=False)]
@@ -121,14 +131,27 @@ def agree(function, *args, expected, what=None, rtol=1e-9, atol=1e-10):
         raise AssertionError("\n".join(lines))
 
 
+def is_error(value):
+    return isinstance(value, ValueError)
+
+
+def place(error):
+    r"""Where in the package it was raised: a line such as "mlp.py:171: z = z + layer.bias", or "" if outside of it."""
+    package = os.path.dirname(mlp.__file__) + os.sep
+    inside = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    return "".join(f"\n{os.path.basename(at.filename)}:{at.lineno}: {at.line}" for at in inside[-1:])
+
+
 def shown(value):
+    if is_error(value):
+        return f"  a ValueError with {str(value)!r}"
     rows = [f"{name}: {one!r}" for name, one in value.items()] if isinstance(value, dict) else [repr(value)]
     return "\n".join(f"  {row}" for row in (["a ValueError"] if value is ValueError else rows))
 
 
 def difference(got, expected, rtol, atol, at):
     r"""Which value of `got` differs from `expected`, and by how much: text, "" if none does. `at` is its name."""
-    if expected is ValueError:
+    if expected is ValueError or is_error(expected):
         return f"{at}: no error, expected a ValueError"
     if isinstance(expected, (dict, tuple, list)):
         keys = list(expected) if isinstance(expected, dict) else list(range(len(expected)))
@@ -153,11 +176,12 @@ def difference(got, expected, rtol, atol, at):
     if not wrong.any():
         return ""
     size = np.where(np.isfinite(off), np.where(wrong, off, -1), np.inf)
-    place = np.unravel_index(np.argmax(size), got.shape)
-    where = at + (f"[{', '.join(map(str, place))}]" if place else "")
-    how = f"off by {off[place]:.3g}, tolerance {tolerance[place]:.1g}" if np.isfinite(got[place]) else "not finite"
+    worst = np.unravel_index(np.argmax(size), got.shape)
+    where = at + (f"[{', '.join(map(str, worst))}]" if worst else "")
+    how = f"off by {off[worst]:.3g}, tolerance {tolerance[worst]:.1g}" if np.isfinite(got[worst]) else "not finite"
     more = f"; {wrong.sum()} of {wrong.size} entries are wrong" if wrong.sum() > 1 else ""
-    return f"{where} is {got[place]:.8g}, expected {expected[place]:.8g}: {how}{more}"
+    digits = 8 if f"{got[worst]:.8g}" != f"{expected[worst]:.8g}" else 17
+    return f"{where} is {got[worst]:.{digits}g}, expected {expected[worst]:.{digits}g}: {how}{more}"
 
 
 def slopes(function, *args):
@@ -254,7 +278,7 @@ def test_forward_can_be_differentiated(draw):
 
     expected = {name: slope(lambda x, name=name: smooth(x, name), x, way) for name in weights}
     scale = 1e-6 * (1 + max(np.abs(one).max() for part in shapes for one in part))
-    what = "along `way`, the derivative by x of forward"
+    what = "d/dt at t = 0 of forward(params, x + t way, alpha)"
     agree(derivatives, params, x, alpha, way, expected=expected, what=what, rtol=1e-4, atol=scale)
 
 
@@ -298,7 +322,7 @@ def test_backward_can_be_differentiated(draw):
         return along(moved, 0.0, 1.0)
 
     expected = (slow(1e-4) - slow(-1e-4)) / 2e-4
-    what = "along `ways` and `way`, the derivative by gates and coeff of the sum of backward"
+    what = "d/dt at t = 0 of the sum of backward(params, gates + t ways, coeff + t way)"
     scale = 1e-6 * (1 + abs(slow(1.0)) + abs(slow(-1.0)))
     agree(derivative, params, start, coeff, ways, way, expected=expected, what=what, rtol=1e-5, atol=scale)
 
@@ -327,8 +351,8 @@ def test_weighted_gradient_can_be_differentiated(draw):
     def derivatives(params, x, alpha, coeff, way, turn):
         mlp.weighted_gradient(params=params, net=mlp.Pass(*each(params, x, alpha)), coeff=coeff)  # the task comes first
         return {
-            "by x, along `way`": along(lambda x: explained(x, coeff), x, way),
-            "by coeff, along `turn`": along(lambda coeff: explained(x, coeff), coeff, turn),
+            "x + t way": along(lambda x: explained(x, coeff), x, way),
+            "coeff + t turn": along(lambda coeff: explained(x, coeff), coeff, turn),
         }
 
     def slow(x, c):
@@ -337,12 +361,12 @@ def test_weighted_gradient_can_be_differentiated(draw):
 
     expected = dict(
         zip(
-            ("by x, along `way`", "by coeff, along `turn`"),
+            ("x + t way", "coeff + t turn"),
             (slope(lambda x: slow(x, coeff), x, way), slow(x, turn)),
             strict=True,
         )
     )
-    what = "the derivative of weighted_gradient"
+    what = "d/dt at t = 0 of weighted_gradient with"
     scale = 1e-6 * (1 + abs(slow(x, coeff)))
     agree(derivatives, params, x, alpha, coeff, way, turn, expected=expected, what=what, rtol=1e-4, atol=scale)
 
@@ -531,7 +555,7 @@ def test_parameter_loss_can_be_differentiated(draw):
     def derivative(params, x, lam, y, alpha, way):
         return along(lambda x: losses.parameter_loss(params, x, lam, y, alpha), x, way)
 
-    what, scale = "along `way`, the derivative by x of parameter_loss", slow_parameter_loss(params, x, lam, y, alpha)
+    what, scale = "d/dt at t = 0 of parameter_loss(…, x + t way, …)", slow_parameter_loss(params, x, lam, y, alpha)
     scale = 1e-6 * (1 + scale)
     agree(derivative, params, x, lam, y, alpha, way, expected=expected, what=what, rtol=1e-4, atol=scale)
 
@@ -545,7 +569,7 @@ def test_parameter_loss_can_be_differentiated_by_lambda(draw):
     def derivative(params, x, lam, y, alpha, way):
         return along(lambda lam: losses.parameter_loss(params, x, lam, y, alpha), lam, way)
 
-    what, scale = "along `way`, the derivative by lam of parameter_loss", slow_parameter_loss(params, x, lam, y, alpha)
+    what, scale = "d/dt at t = 0 of parameter_loss(…, lam + t way, …)", slow_parameter_loss(params, x, lam, y, alpha)
     scale = 1e-6 * (1 + scale)
     agree(derivative, params, x, lam, y, alpha, way, expected=expected, what=what, rtol=1e-4, atol=scale)
 
@@ -655,7 +679,7 @@ def test_margin_loss_can_be_differentiated(draw):
     def derivative(phi, y, way):
         return along(lambda phi: losses.margin_loss(phi, y), phi, way[:, None])
 
-    expected, what = slope(slow_margin_loss(y), phi, way), "along `way`, the derivative by phi of margin_loss"
+    expected, what = slope(slow_margin_loss(y), phi, way), "d/dt at t = 0 of margin_loss(phi + t way, y)"
     agree(derivative, phi[:, None], y, way, expected=expected, what=what, rtol=1e-4, atol=1e-5)
 
 
@@ -683,8 +707,13 @@ def test_sgd(draw):
         return [np.sin(x) + lam[:, None], lam**2 - x.sum(axis=1)]
 
     def steps_of_sgd(unknowns, velocities, rates, momentum, count):
-        steps = sgd.sgd(gradient, unknowns, velocities, rates, momentum)
-        return [[list(part) for part in next(steps)] for _ in range(count)]
+        steps, found, kept = sgd.sgd(gradient, unknowns, velocities, rates, momentum), [], []
+        for _ in range(count):
+            found.append([list(part) for part in next(steps)])
+            kept.append(copy.deepcopy(found[-1]))
+        if difference(found, kept, 0, 0, ""):
+            raise ChangedError("what was yielded before has changed; expected new arrays in each step")
+        return found
 
     begin, expected = ([x, lam], [v, w]), []
     for _ in range(4):
@@ -713,6 +742,12 @@ def test_span(draw):
     agree(cosines_and_scale, weight, k, power, expected=expected, rtol=1e-6, atol=1e-6)
 
 
+@cases
+def test_span_keeps_the_type(draw):
+    weight = draw.not_zero(draw.count(2), draw.count(2)).astype(np.float32)
+    agree(type_of(lbfgs.span), weight, draw.count(), 0.5, expected=["float32", "float32"])
+
+
 def image_pair(draw):
     r"""Images (n, c, h, w) and (m, c, h, w); a channel may be constant."""
     c, h, w = draw.count(1, 3), draw.count(2, 4), draw.count(2, 4)
@@ -739,12 +774,34 @@ def test_ncc(draw):
     agree(metrics.ncc, a, b, expected=slow_ncc(a, b))
 
 
+def refuses(function, *pairs):
+    r"""Fails unless `function` raises a ValueError with both shapes for images of zeros of each of these pairs."""
+
+    def of_zeros(a, b):
+        return function(np.zeros(a), np.zeros(b))
+
+    for a, b in pairs:
+        what = f"{function.__name__} of zeros of shapes a and b"
+        agree(of_zeros, a, b, expected=ValueError(f"images of shapes {a} and {b}"), what=what)
+
+
+def test_ncc_refuses_shapes():
+    refuses(metrics.ncc, ((1, 2, 2), (1, 2, 2)), ((1, 1, 3, 3), (1, 1, 3, 4)), ((1, 2, 2, 2), (1, 1, 2, 4)))
+
+
 @cases
 def test_ssim(draw):
     pair = image_pair(draw)
     a, b = (images[: min(map(len, pair))] for images in pair)
     expected = [np.mean([slow_ssim(p, q) for p, q in zip(*images, strict=True)]) for images in zip(a, b, strict=True)]
     agree(metrics.ssim, a, b, expected=np.array(expected))
+
+
+def test_ssim_refuses_shapes():
+    small = (1, 1, 1, 4)
+    refuses(
+        metrics.ssim, ((1, 2, 2), (1, 2, 2)), ((1, 1, 3, 3), (1, 1, 3, 4)), ((2, 1, 3, 3), (3, 1, 3, 3)), (small, small)
+    )
 
 
 @cases
@@ -790,7 +847,7 @@ def differentiated(function, slow, draw, phi, y):
         return {name: along(lambda phi, w=w: total(function(phi, y), w), phi, way) for name, w in weights.items()}
 
     expected = {name: slope(lambda phi, w=w: total(slow(phi, y), w), phi, way, 1e-5) for name, w in weights.items()}
-    what = f"along `way`, the derivative by phi of {function.__name__}"
+    what = f"d/dt at t = 0 of {function.__name__}(phi + t way, y)"
     agree(derivatives, phi, y, way, expected=expected, what=what, rtol=1e-4, atol=1e-5)
 
 

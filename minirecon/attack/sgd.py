@@ -19,7 +19,7 @@ def sgd(gradient, unknowns, velocities, rates, momentum):
 
     Parameters
     ----------
-    gradient : function of the unknowns, a list of their gradients
+    gradient : function; gradient(*unknowns) is a list of arrays, the gradient by each unknown
     unknowns : list of arrays, where it begins;  velocities : list of arrays, the v of each, 0 at the start
     rates : list of floats, a learning rate for each;  momentum : float, μ
 

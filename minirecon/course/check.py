@@ -6,7 +6,7 @@ import textwrap
 
 from .examiner import Examiner
 from .grading import points
-from .handout import load_tasks
+from .handout import TASKS, load_tasks
 from .hints import mistake
 
 
@@ -17,8 +17,11 @@ def check(args, root):
     tasks, _ = load_tasks(root)
     chosen = [task for task in tasks if args.task is None or args.task in (task.id, task.id.split(".")[0])]
     if not chosen:
+        sheets = "\n".join(path.read_text(encoding="utf-8") for path in (root / TASKS).parent.glob("[1-9]-*.md"))
+        by_hand = re.search(rf"^\| {re.escape(args.task)} \| (in writing|an experiment) \|", sheets, re.MULTILINE)
+        why = "graded by a person, not by tests" if by_hand else "no such task"
         known = ", ".join([*dict.fromkeys(task.id.split(".")[0] for task in tasks), *(task.id for task in tasks)])
-        raise ValueError(f"task {args.task}: no such task; expected one of {known}")
+        raise ValueError(f"task {args.task}: {why}; expected one of {known}")
     with Examiner() as examine:
         if args.task == chosen[0].id:
             return _one(chosen[0], examine(root, chosen[0].tests, args.seconds), root, args.hint or 0)
@@ -64,10 +67,14 @@ def _one(task, verdict, root, hints):
     so_far = f" ({points(task, verdict.share)} of {task.points} points so far)" if verdict.share else ""
     reason = f"{len(verdict.failed)} of {total} tests failed{so_far}" if verdict.failed else verdict.reason
     print(printable(f"{title}: {reason}"))
-    for message in dict.fromkeys(verdict.failed.values()):  # what several tests say is said once
-        names = [name.split("::")[-1] for name, said in verdict.failed.items() if said == message]
+    first = {name: verdict.failed[name] for name in verdict.tests[:1] if name in verdict.failed}
+    told = first or verdict.failed
+    for message in dict.fromkeys(told.values()):  # what several tests say is said once
+        names = [name.split("::")[-1] for name, said in told.items() if said == message]
         print("\n" + textwrap.fill(", ".join(names), 79))
         print(textwrap.indent("\n".join(printable(line) for line in message.splitlines()), "  "))
+    if more := len(verdict.failed) - len(told):
+        print(f"\nOf its other tests {more} failed, which can earn nothing while this one fails.")
     said = re.findall(r"^NotImplementedError: Task (\d+\.\d+)", "\n".join(verdict.failed.values()), re.MULTILINE)
     if earlier := [number for number in dict.fromkeys(said) if number != task.id]:
         print(f"\nIt needs task {', '.join(earlier)}, which is not written yet: first solve that.")

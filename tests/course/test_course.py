@@ -416,6 +416,13 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
         _, out, _ = run(capsys, "check", "1.1", *hints)
         assert hint in out
         assert out.endswith(ending or "\nIt fails just as this mistake does: z = 0 counts as on.\n")
+    file.write_text(bare.replace(task.stub, "return 2 * (z + nothing)"))
+    status, out, _ = run(capsys, "check", "1.1")
+    line = 1 + bare[: bare.index(task.stub)].count("\n")
+    assert f"gate: NameError: name 'nothing' is not defined\n  mlp.py:{line}: return 2 * (z + nothing)\n" in out
+    assert "test_gate\n" in out
+    assert "test_gate_can_be_differentiated" not in out
+    assert "\nOf its other tests 2 failed, which can earn nothing while this one fails.\n" in out
     file.write_text(bare.replace(task.stub, RIGHT))
     status, out, _ = run(capsys, "check", "1.1")
     assert (status, out) == (0, "Task 1.1: mlp.gate, 2 points: solved, 3 of 3 tests passed\n")
@@ -446,6 +453,9 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     status, _, err = run(capsys, "check", "7.7")
     assert status == 2
     assert err.startswith("minirecon course: task 7.7: no such task; expected one of 1, 2, 3, 4, 5, 1.1,")
+    status, _, err = run(capsys, "check", "4.7")
+    assert status == 2
+    assert err.startswith("minirecon course: task 4.7: graded by a person, not by tests; expected one of 1, 2,")
     monkeypatch.chdir(ROOT)
     status, out, err = run(capsys, "grade", mine, "--assignment", 1, "--out", tmp_path / "out")
     assert status == 0
