@@ -48,12 +48,13 @@ def submissions(path, modules, scratch):
         found = {name: top}
     else:
         found = {each.name: each for each in sorted(top.iterdir()) if not each.name.startswith((".", "__MACOSX"))}
-        found = _sorted_by_student(found, modules, scratch)
+        found = _sorted_by_student(found)
     entries = {}
-    for name, folder in found.items():
-        who = MOODLE.fullmatch(name) or CANVAS.fullmatch(f"{name}_0_x.x")
+    for name, each in found.items():
+        who = CANVAS.fullmatch(each[0].name) if isinstance(each, list) else MOODLE.fullmatch(name)
         student = (who["student"], who["id"]) if who else (name, "")
         try:
+            folder = _side_by_side(each, scratch) if isinstance(each, list) else each
             entries[name] = Submission(_folder(folder, modules, scratch), "", *student)
         except Exception as error:  # of whatever kind
             entries[name] = Submission(None, f"not read: {error}", *student)
@@ -63,22 +64,30 @@ def submissions(path, modules, scratch):
     return entries
 
 
-def _sorted_by_student(found, modules, scratch):
-    r"""The same, with the files that Canvas puts side by side in a folder for each student."""
+def _sorted_by_student(found):
+    r"""The same, with the files that Canvas puts side by side in a list for each student."""
     result = {}
     for name, path in found.items():
         one = CANVAS.fullmatch(name)
-        if not one or not path.is_file() or path.is_symlink():
+        key = f"{one['student']}_{one['id']}" if one else name
+        if not one or key in found or not path.is_file() or path.is_symlink():
             result[name] = path
-            continue
-        key = f"{one['student']}_{one['id']}"
-        if key not in result:
-            result[key] = Path(tempfile.mkdtemp(dir=scratch))
-        if one["ending"] != ".zip" and path.stat().st_size <= MOST[1]:
-            shutil.copyfile(path, result[key] / (one["file"] + one["ending"]))
-        elif one["ending"] == ".zip":
-            (result[key] / f"{one['file']}.zip").symlink_to(path)
+        else:
+            result.setdefault(key, []).append(path)
     return result
+
+
+def _side_by_side(paths, scratch):
+    r"""A folder with the files of one student, called as they were before Canvas renamed them."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    for path in paths:
+        one = CANVAS.fullmatch(path.name)
+        new = folder / (one["file"] + one["ending"])
+        if one["ending"] == ".zip":
+            (folder / path.name if new.exists() else new).symlink_to(path)
+        elif path.stat().st_size <= MOST[1]:
+            shutil.copyfile(path, new)
+    return folder
 
 
 def _only(folder):

@@ -249,6 +249,23 @@ def test_what_moodle_and_canvas_give_is_read(platforms, tmp_path, capsys):
         assert f"{'Ed_15_assignsubmission_file_':40}   no points not read: no folder minirecon/ in it" in said
 
 
+def test_odd_files_side_by_side(platforms, tmp_path):
+    r"""What goes wrong with the files of one student is a remark of hers; a plain folder is what it is called."""
+    for name in ("anna_11_22_hw-1.zip", "anna_11_23_hw-2.zip"):
+        shutil.copy(platforms / "zipped.zip", platforms / name)
+    for name in ("team_1", "team_2", "doejane_55"):  # the last is called as the files of a student are
+        submission(platforms / name, TASK.path, GATE)
+    (tmp_path / "scratch").mkdir()
+    found = collect.submissions(platforms, ["mlp.py", "training.py"], tmp_path / "scratch")
+    assert found["anna_11"][:1] + found["anna_11"][2:] == (None, "anna", "11")
+    assert found["anna_11"].remark == "not read: no folder minirecon/ in it, but anna_11_23_hw-2.zip, hw.zip"
+    for name in ("team_1", "team_2", "doejane_55"):
+        assert found[name][1:] == ("", name, "")
+    assert [path.name for path in (platforms / "doejane_55").iterdir()] == ["minirecon"]
+    assert found["doejane_55_901_handout.zip"].folder
+    assert found["roejim_56"][1:] == ("", "roejim", "56")
+
+
 def test_an_archive_writes_nowhere_else(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("../../minirecon/mlp.py", "x")
