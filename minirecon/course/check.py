@@ -1,6 +1,5 @@
 r"""Coursework: what `minirecon course check` tries and prints. No part of the paper."""
 
-import ast
 import re
 import textwrap
 
@@ -12,37 +11,30 @@ from .hints import mistake
 
 def check(args, root):
     r"""Try one task, an assignment, or all, on the functions where one stands. Returns 1 if not all of it is solved."""
-    for file in sorted((root / "minirecon").rglob("*.py")):
-        _parsed(file, root)
+    if not args.seconds > 0:
+        raise ValueError(f"seconds = {args.seconds}: expected a positive number")
     tasks, _ = load_tasks(root)
     chosen = [task for task in tasks if args.task is None or args.task in (task.id, task.id.split(".")[0])]
     if not chosen:
         sheets = "\n".join(path.read_text(encoding="utf-8") for path in (root / TASKS).parent.glob("[1-9]-*.md"))
         by_hand = re.search(rf"^\| {re.escape(args.task)} \| (in writing|an experiment) \|", sheets, re.MULTILINE)
         why = "graded by a person, not by tests" if by_hand else "no such task"
-        known = ", ".join([*dict.fromkeys(task.id.split(".")[0] for task in tasks), *(task.id for task in tasks)])
-        raise ValueError(f"task {args.task}: {why}; expected one of {known}")
+        first, last = tasks[0].id, tasks[-1].id
+        known = f"{first.split('.')[0]} to {last.split('.')[0]}, or {first} to {last}"
+        raise ValueError(f"task {args.task}: {why}; expected {known}")
+    if args.hint and args.task != chosen[0].id:
+        raise ValueError(f"--hint: expected one task, as in check {chosen[0].id} --hint")
     with Examiner() as examine:
         if args.task == chosen[0].id:
             return _one(chosen[0], examine(root, chosen[0].tests, args.seconds), root, args.hint or 0)
         return _several(chosen, root, lambda task: examine(root, task.tests, args.seconds))
 
 
-def _parsed(file, root):
-    try:
-        ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError) as error:  # a null byte is a ValueError
-        where = f"{file.relative_to(root)}, line {getattr(error, 'lineno', '?')}"
-        raise ValueError(
-            f"{where}: {getattr(error, 'msg', error)}; until that is mended no task can be tried"
-        ) from None
-
-
 def _several(chosen, root, examine):
     r"""A line for each task, and the points so far."""
     got = 0
     for task in chosen:
-        written = task.stub not in (root / "minirecon" / task.path).read_text(encoding="utf-8")
+        written = task.stub.encode() not in (root / "minirecon" / task.path).read_bytes()
         verdict = examine(task) if written else None
         mine = points(task, verdict.share) if verdict else 0
         state = "not written yet"

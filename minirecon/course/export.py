@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from .grading import grade
-from .handout import TASKS, check_solved, load_tasks, write_files
+from .handout import TASKS, check_solved, load_tasks, of_assignment, write_files
 
 SETUP = """#!/usr/bin/env bash
 # Gradescope runs this once, when the image is built.
@@ -83,9 +83,7 @@ def export(kind, out, root, assignment=None):
     """
     if os.path.lexists(out):
         raise ValueError(f"{out}: is there already; expected a new folder")
-    tasks = [task for task in load_tasks(root)[0] if assignment is None or task.id.split(".")[0] == str(assignment)]
-    if not tasks:
-        raise ValueError(f"assignment {assignment}: no such assignment")
+    tasks = of_assignment(load_tasks(root)[0], assignment)
     check_solved(root, tasks)
     write_files(out, {"gradescope": _gradescope, "classroom": _classroom}[kind](root, tasks, assignment))
     if kind == "gradescope":

@@ -19,7 +19,7 @@ from ..io.files import write_text
 from ..io.progress import progress_line
 from .collect import submissions
 from .examiner import Examiner, Verdict
-from .handout import check_solved, load_tasks, write_files
+from .handout import check_solved, load_tasks, of_assignment, write_files
 from .submission import read, take
 
 WAITING = Verdict(False, "not graded yet")
@@ -49,12 +49,10 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False, sa
     ValueError : nothing to grade, no such assignment, or a reference that does not pass its own tests here
     """
     tasks, _ = load_tasks(root)
-    chosen = [task for task in tasks if assignment is None or task.id.split(".")[0] == str(assignment)]
+    chosen = of_assignment(tasks, assignment)
     for name, value in (("jobs", 1 if jobs is None else jobs), ("seconds", seconds)):
         if not value > 0:
             raise ValueError(f"{name} = {value}: expected a positive number")
-    if not chosen:
-        raise ValueError(f"assignment {assignment}: expected one of {', '.join(sorted({t.id[0] for t in tasks}))}")
     check_solved(root, chosen)
     # All is read before anything runs: what a submission deletes, it deletes too late.
     files = {file.relative_to(root): file.read_bytes() for file in (root / "minirecon").rglob("*.py")}

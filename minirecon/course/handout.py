@@ -77,8 +77,24 @@ def load_tasks(root):
         expected = f"common = […] and [[task]] with {', '.join(Task._fields)}"
         raise ValueError(f"{path}: {error}; expected {expected}") from None
     for task in tasks:
-        definition(ast.parse((root / "minirecon" / task.path).read_text(encoding="utf-8")), task.name)
+        file = Path("minirecon", task.path)
+        try:
+            definition(ast.parse((root / file).read_bytes()), task.name)
+        except SyntaxError as error:
+            where = f"{file}, line {error.lineno}" if error.lineno else f"{file}"
+            raise ValueError(f"{where}: {error.msg}; until that is mended no task can be tried") from None
+        except ValueError as error:  # no such function, or a null byte
+            raise ValueError(f"{file}: {error}") from None
     return tasks, common
+
+
+def of_assignment(tasks, assignment):
+    r"""The tasks of assignment `assignment`, an int, in a list; None: all. Raises ValueError if it has none."""
+    chosen = [task for task in tasks if assignment is None or task.id.split(".")[0] == str(assignment)]
+    if not chosen:
+        known = ", ".join(dict.fromkeys(task.id.split(".")[0] for task in tasks))
+        raise ValueError(f"assignment {assignment}: expected one of {known}")
+    return chosen
 
 
 def check_solved(root, tasks):

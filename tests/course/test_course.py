@@ -450,12 +450,6 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     assert status == 1
     assert out.endswith("\n\nIt needs task 1.2, which is not written yet: first solve that.\n")
     assert "Hint" not in out
-    status, _, err = run(capsys, "check", "7.7")
-    assert status == 2
-    assert err.startswith("minirecon course: task 7.7: no such task; expected one of 1, 2, 3, 4, 5, 1.1,")
-    status, _, err = run(capsys, "check", "4.7")
-    assert status == 2
-    assert err.startswith("minirecon course: task 4.7: graded by a person, not by tests; expected one of 1, 2,")
     monkeypatch.chdir(ROOT)
     status, out, err = run(capsys, "grade", mine, "--assignment", 1, "--out", tmp_path / "out")
     assert status == 0
@@ -464,6 +458,46 @@ def test_the_verbs(folder, tmp_path, monkeypatch, capsys):
     assert "grade" in err
     assert json.loads((tmp_path / "out" / "grades.json").read_text())["submissions"]["mine"]["points"] == 2
     assert not list(mine.rglob("grades.*"))
+
+
+def test_a_module_in_another_encoding_can_be_checked(checkout, monkeypatch, capsys):
+    monkeypatch.chdir(checkout)
+    file = checkout / "minirecon" / "mlp.py"
+    latin = "# coding: latin-1\n# Müller\n" + GATE.encode("latin-1", "replace").decode("latin-1")
+    file.write_bytes(latin.encode("latin-1"))
+    status, out, err = run(capsys, "check", "1.1")
+    assert (status, out, err) == (0, "Task 1.1: mlp.gate, 2 points: solved, 3 of 3 tests passed\n", "")
+    kkt = checkout / "minirecon" / "kkt.py"
+    kkt.write_text("x = (\n" + kkt.read_text())
+    status, _, err = run(capsys, "check", "1.1")
+    said = "minirecon/kkt.py, line 1: '(' was never closed; until that is mended no task can be tried"
+    assert (status, err) == (2, f"minirecon course: {said}\n")
+    kkt.write_bytes(b"x = 'M\xfcller'\n")
+    status, _, err = run(capsys, "check", "1.1")
+    assert status == 2
+    assert err.startswith("minirecon course: minirecon/kkt.py, line 1: ")
+    assert "until that is mended" in err
+    kkt.write_text("")
+    assert run(capsys, "check", "1.1") == (2, "", "minirecon course: minirecon/kkt.py: no function margins\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["check", "9.9"], "task 9.9: no such task; expected 1 to 5, or 1.1 to 5.5"),
+        (["check", "4.7"], "task 4.7: graded by a person, not by tests; expected 1 to 5, or 1.1 to 5.5"),
+        (["check", "1.1", "--seconds", "-1"], "seconds = -1.0: expected a positive number"),
+        (["check", "1.1", "--seconds", "nan"], "seconds = nan: expected a positive number"),
+        (["check", "1", "--hint"], "--hint: expected one task, as in check 1.1 --hint"),
+        (["check", "--hint"], "--hint: expected one task, as in check 1.1 --hint"),
+        (["export", "classroom", "out", "--assignment", "9"], "assignment 9: expected one of 1, 2, 3, 4, 5"),
+    ],
+)
+def test_what_the_verbs_do_not_take(tmp_path, monkeypatch, capsys, args, reason):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(course, "PACKAGE", ROOT)
+    assert run(capsys, *args) == (2, "", f"minirecon course: {reason}\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_help_says_that_this_is_no_sandbox(capsys):
