@@ -4,9 +4,9 @@ By stationarity (section 3) a row of layer 1 is a sum over the samples that swit
 
     [wⱼ bⱼ] = Σᵢ cᵢ δⱼ(xᵢ) [xᵢ 1],        δⱼ(xᵢ) = gateⱼ(xᵢ) · (the signal that comes back from above)
 
-Late in training, and more so with weight decay, the signal is nearly the same for all samples but for a factor of the
-unit, which dividing by the row's length removes. Two such rows that differ in one gate then differ by one sample,
-scale and all, for its last coordinate is that of the 1. So the differences of neighbours hold training samples.
+Late in training, and more so with weight decay, the signal is nearly a factor of the unit times one of the sample.
+Rows are divided by their length, for the unit's factor is not known. Two neighbours that differ in one gate then
+differ nearly by a multiple of one [x 1], whose last coordinate says which. So differences hold training samples.
 
 Most differences are of several samples. What else must hold if one is a sample x: its pixels are in range, and the
 network's own signals at x, gates and all, give it a coefficient in the difference that has the right sign.
