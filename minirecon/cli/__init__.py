@@ -148,15 +148,15 @@ def _parser():
     sub.add_argument("--hint", action="count", help="a hint; twice: which known mistake fails just so")
     sub.add_argument("--seconds", type=float, default=300, help="time limit (default %(default)g)")
 
-    sub = verb("export", course.write_export, "write an autograder for a platform", among=among)
-    sub.add_argument("kind", choices=["gradescope", "classroom"], help="which platform")
-    sub.add_argument("dir", metavar="OUT", help="a new folder")
-    sub.add_argument("--assignment", type=int, metavar="N", help="its tasks alone (default: all)")
+    export = verb("export", course.write_export, "write an autograder for a platform", among=among)
+    export.add_argument("kind", choices=["gradescope", "classroom"], help="which platform")
+    export.add_argument("dir", metavar="OUT", help="a new folder")
 
     sub = verb("grade", course.grade, "grade a submission, or a class", more=course.NO_SANDBOX, among=among)
     sub.add_argument("submission", metavar="SUBMISSION", help="a student's folder, or a folder or zip of many")
-    sub.add_argument("--assignment", type=int, metavar="N", help="grade its tasks alone (default: all)")
-    sub.add_argument("--variant", metavar="SEED", help="that of the handout, if it was made with one")
+    for each in (export, sub):
+        each.add_argument("--assignment", type=int, metavar="N", help="its tasks alone (default: all)")
+        each.add_argument("--variant", metavar="SEED", help="that of the handout, if it was made with one")
     sub.add_argument("--seconds", type=float, default=60, help="time limit of one task (default %(default)g)")
     sub.add_argument("--jobs", type=int, help="tasks at a time (default: one on each core)")
     sub.add_argument("--out", metavar="DIR", help="folder for grades.json, .csv (default minirecon-out/grades)")

@@ -36,7 +36,8 @@ def check(args):
 
 def write_export(args):
     r"""Write what Gradescope or GitHub Classroom needs."""
-    exporting.export(args.kind, Path(args.dir), handout.home(PACKAGE, Path.cwd()), args.assignment)
+    with variant.checkout(handout.home(PACKAGE, Path.cwd()), args.variant) as root:
+        exporting.export(args.kind, Path(args.dir), root, args.assignment)
     print(f"minirecon course export: wrote {args.dir}")
 
 

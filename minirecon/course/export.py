@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .grading import grade
+from .grading import BESIDE, HIDDEN, grade
 from .handout import TASKS, check_solved, load_tasks, of_assignment, write_files
 
 SETUP = """#!/usr/bin/env bash
@@ -93,8 +93,9 @@ def export(kind, out, root, assignment=None):
 
 def _gradescope(root, tasks, assignment):
     r"""The scripts, and in reference/ what grading takes of the checkout."""
-    wanted = [*(root / "minirecon").rglob("*.py"), *(root / "tests").glob("*.py")]
-    wanted += [root / name for name in (TASKS, "pyproject.toml", "LICENSE")]
+    named = {test.split("::")[0] for task in tasks for test in task.tests}
+    wanted = [*(root / "minirecon").rglob("*.py"), *(root / name for name in {*named, *BESIDE, str(HIDDEN)})]
+    wanted += [root / TASKS, root / "LICENSE"]
     files = {Path("reference", path.relative_to(root)): path.read_bytes() for path in wanted}
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     needed = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL).group(1)
@@ -138,18 +139,12 @@ def results(entry):
 
 
 def _classroom(root, tasks, assignment):
-    r"""The workflow, and the older autograding.json. A task has all of its points or none there."""
-    steps, old = [], []
+    r"""The workflow. A task has all of its points or none there."""
+    steps = []
     for task in tasks:
-        command = f"python -m minirecon course check {task.id}"
         one = {"id": f"task-{task.id.replace('.', '-')}", "name": f"{task.id} {task.function}", "points": task.points}
-        steps.append({**one, "command": command})
-        run = {"setup": "pip install -e .", "run": command, "input": "", "output": "", "comparison": "included"}
-        old.append({"name": one["name"], **run, "timeout": 10, "points": task.points})
+        steps.append({**one, "command": f"python -m minirecon course check {task.id}"})
     lines = [f'        {step["id"].upper()}_RESULTS: "${{{{steps.{step["id"]}.outputs.result}}}}"\n' for step in steps]
     report = REPORT.format(results="".join(lines), ids=",".join(step["id"] for step in steps))
     workflow = WORKFLOW + "".join(STEP.format(**step) for step in steps) + report
-    return {
-        Path(".github/workflows/classroom.yml"): workflow.encode(),
-        Path(".github/classroom/autograding.json"): (json.dumps({"tests": old}, indent=2) + "\n").encode(),
-    }
+    return {Path(".github/workflows/classroom.yml"): workflow.encode()}

@@ -24,6 +24,8 @@ from .submission import read, take
 
 WAITING = Verdict(False, "not graded yet")
 HIDDEN = Path("tests/test_hidden.py")  # which the handout lacks
+# What is needed beside the package and the files of the tasks' tests; the hidden ones import test_tasks.
+BESIDE = "pyproject.toml", "tests/conftest.py", "tests/strategies.py", "tests/test_tasks.py"
 
 
 def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False, save=lambda grades: None):
@@ -57,9 +59,7 @@ def grade(path, root, assignment=None, seconds=60, jobs=None, progress=False, sa
     # All is read before anything runs: what a submission deletes, it deletes too late.
     files = {file.relative_to(root): file.read_bytes() for file in (root / "minirecon").rglob("*.py")}
     tests = {task: [*task.tests, *hidden(root, task)] for task in chosen}
-    names = {Path(test.split("::")[0]) for each in tests.values() for test in each}
-    names |= {Path("tests/test_tasks.py")}  # which the hidden ones import
-    for file in (*names, "pyproject.toml", "tests/conftest.py", "tests/strategies.py"):
+    for file in (*(test.split("::")[0] for each in tests.values() for test in each), *BESIDE):
         files[Path(file)] = (root / file).read_bytes()
     source = {task: files[Path("minirecon", task.path)].decode() for task in chosen}
     own = {task: take(source[task], task, source[task]) for task in chosen}

@@ -355,11 +355,8 @@ def test_the_gradescope_autograder_runs(tmp_path):
 def test_the_workflow_of_classroom(tmp_path, capsys):
     out = tmp_path / "out"
     assert cli.main(["course", "export", "classroom", str(out), "--assignment", "1"]) == 0
-    tests = json.loads((out / ".github/classroom/autograding.json").read_text())["tests"]
+    assert [path.name for path in out.rglob("*") if path.is_file()] == ["classroom.yml"]
     ours = [task for number, task in TASKS.items() if number[0] == "1"]
-    assert [(test["name"], test["points"]) for test in tests] == [(f"{t.id} {t.function}", t.points) for t in ours]
-    keys = {"name", "setup", "run", "input", "output", "comparison", "timeout", "points"}
-    assert all(test.keys() == keys for test in tests)
     text = (out / ".github/workflows/classroom.yml").read_text()
     ids = [f"task-{task.id.replace('.', '-')}" for task in ours]
     assert re.findall(r"^      id: (.+)$", text, re.MULTILINE) == ids

@@ -79,6 +79,20 @@ def test_the_verbs(tmp_path, monkeypatch, capsys):
     assert '"reference": "variant spring of' in (out / "grades.json").read_text(encoding="utf-8")
 
 
+def test_an_autograder_of_a_variant(tmp_path, monkeypatch):
+    r"""It grades against the solution and the tests of the variant, and holds no more than that takes."""
+    monkeypatch.chdir(ROOT)
+    out = tmp_path / "out"
+    assert cli.main(["course", "export", "gradescope", str(out), "--assignment", "1", "--variant", "spring"]) == 0
+    reference = out / "reference"
+    with variant.checkout(ROOT, "spring") as root:
+        for file in ("minirecon/mlp.py", "tests/test_tasks.py", "tests/test_hidden.py"):
+            assert (reference / file).read_text(encoding="utf-8") == (root / file).read_text(encoding="utf-8")
+    assert (reference / "minirecon/mlp.py").read_bytes() != (ROOT / "minirecon/mlp.py").read_bytes()
+    names = {path.name for path in (reference / "tests").iterdir()}
+    assert names == {"conftest.py", "strategies.py", "test_hidden.py", "test_tasks.py"}
+
+
 def test_errors_name_what_is_wrong(tmp_path):
     with (
         pytest.raises(ValueError, match=r"no tests/variants\.toml in .*; expected the repository's checkout"),
