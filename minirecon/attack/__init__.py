@@ -115,6 +115,8 @@ def reconstruct(
     refined = samples and "decay" not in settings
     if refined:
         refine.check_samples(params, samples, m)
+        if settings["rounds"]:
+            rounds.expect_differences(params, settings["rounds"], limits)
     # losses that overflow are reported as an error of their own
     with np.errstate(all="ignore"), memory.kept():
         with progress_line(settings["iterations"], name, progress) as bar:
@@ -153,7 +155,9 @@ def complete(optimizer, given, outputs=1, initial=None):
         raise ValueError(f"optimizer = {optimizer!r}: expected {', '.join(map(repr, SETTINGS))}")
     given = dict(given)
     taken, told = inputs.written(given.pop("inputs", "centred")), {}
-    if optimizer == "lbfgs" and {"decay", "loss"} & set(given):
+    if beside := sorted({"decay", "loss"} & set(given)):
+        if optimizer != "lbfgs":
+            raise ValueError(f"{beside[0]}: expected optimizer = 'lbfgs'")
         told = decay.told(given.pop("decay", None), given.pop("loss", None), outputs)
         if initial is not None:
             raise ValueError("decay and initial weights: expected one of the two; with decay the start is forgotten")
@@ -181,7 +185,8 @@ def complete(optimizer, given, outputs=1, initial=None):
         if name in COUNTS and not isinstance(value, numbers.Integral):
             raise ValueError(f"{name} = {value}: expected a whole number")
     if settings.get("rounds") and (told or not settings["samples"]):
-        raise ValueError(f"rounds = {settings['rounds']}: expected samples, too, and no decay")
+        expected = "no decay, with which nothing is refined" if told else "samples, too"
+        raise ValueError(f"rounds = {settings['rounds']}: expected {expected}")
     if "lam_max" in settings and not settings["lam_max"] > settings["lam_min"]:
         raise ValueError(f"lam_max = {settings['lam_max']}: expected more than lam_min = {settings['lam_min']}")
     return {**settings, **told, "inputs": taken}

@@ -149,29 +149,34 @@ def terms(problem, u):
 
 
 def begin(params, start, y, rng, bar, settings):
-    r"""Candidates and labels to start from, (m, d) and (m,): differences of units, else the attack without decay.
+    r"""A Reconstruction, x (m, d) and y (m,), to start from: differences of units, else the attack without decay.
 
     Where there are fewer groups of differences than candidates, the rest are `start`, random, with labels y.
+    It is `interrupted` if Ctrl-C ended that attack, with the bar's total made longer by its iterations.
     """
+    noise = Reconstruction(start, onp.ones_like(y), y, start)
     try:
         found = differences(params, len(y), rng, limits=[onp.asarray(each, float) for each in settings["limits"]])
         count = len(found.x)
-        return onp.concatenate([found.x.astype(start.dtype), start[count:]]), onp.append(found.y, y[count:])
+        x = onp.concatenate([found.x.astype(start.dtype), start[count:]])
+        return noise._replace(x=x, y=onp.append(found.y, y[count:]))
     except ValueError:  # no bias, or nothing that looks like an image
+        bar.total += settings["iterations"]
         try:
-            found = lbfgs.lbfgs(params, start, y, rng, bar, settings, None)
-            return found.x, y
+            return lbfgs.lbfgs(params, start, y, rng, bar, settings, None)
         except ValueError:  # nothing lowers the loss
-            return start, y
+            return noise
 
 
 def attack(params, start, y, rng, bar, settings, file):
     r"""L-BFGS over x in the span of W¹ and nothing else; λ and y are what the network and κ say of x at the end."""
     settings = {**settings, "span": settings["span"] or min(len(y), rank(params))}
-    first, y = begin(params, start, y, rng, bar, settings)
-    y = y.astype(start.dtype) if len(params[-1].weight) == 1 else y.astype(int)
+    found = begin(params, start, y, rng, bar, settings)
+    if found.interrupted:
+        return found
+    y = found.y.astype(start.dtype if len(params[-1].weight) == 1 else int)
     problem = lbfgs.pose(params, y, settings)
-    like = [np.dot(first, problem.v / problem.scale).astype(start.dtype)]
+    like = [np.dot(found.x, problem.v / problem.scale).astype(start.dtype)]
     with minimise.Descent(bar, {"point": minimise.pack(like), "idle": 0}, file) as descent:
         lbfgs.descend(minimise.differentiate(partial(terms, problem)), like, descent, settings["iterations"])
     (u,) = minimise.unpack(descent.state["point"], like)

@@ -34,6 +34,12 @@ def surest_first(params, rec, alpha):
     return rec._replace(x=rec.x[order], lam=rec.lam[order], y=rec.y[order], start=rec.start[order]), np.sum(each)
 
 
+def expect_differences(params, count, limits=(-1.0, 1.0)):
+    r"""ValueError, before an attack, if `count` rounds after it had no differences to fill with."""
+    if not len(differences.subtracted(params, limits=limits)[0]):
+        raise ValueError(f"rounds = {count}: no difference of two units looks like an image; expected no rounds")
+
+
 def rounds(params, rec, count, rng, bar, alpha, range_weight=1.0, limits=(-1.0, 1.0)):
     r"""Go on from a refined Reconstruction (n, d) for `count` rounds.
 
@@ -49,13 +55,14 @@ def rounds(params, rec, count, rng, bar, alpha, range_weight=1.0, limits=(-1.0, 
 
     Returns
     -------
-    Reconstruction, the surest first. Ctrl-C ends it early.
+    Reconstruction, the surest first. Ctrl-C ends it early. A round is skipped where too few differences are unlike
+    what stays; the progress line says how many were.
 
     Raises
     ------
-    ValueError : no difference of two units looks like an image
+    ValueError : no difference of two units looks like an image, see `expect_differences`
     """
-    n = len(rec.x)
+    n, skipped = len(rec.x), 0
     try:  # a Ctrl-C within a refinement ends that; one between them ends here
         pool = differences.differences(params, max(200, LIST * n), rng, limits=limits)
         rec, total = surest_first(params, rec, alpha)
@@ -63,6 +70,8 @@ def rounds(params, rec, count, rng, bar, alpha, range_weight=1.0, limits=(-1.0, 
             chosen = rng.permutation(len(pool.x))[: max(2 * n, len(pool.x) // 3)]
             mixed = filled(rec, int(n * SHARES[number % 2]), pool.x[chosen], pool.y[chosen])
             if mixed is None:
+                skipped += 1
+                bar.set_postfix_str(f"{skipped} of {count} skipped: too few differences")
                 continue
             other = refine.refine(params, mixed, n, alpha, bar, range_weight, limits)
             if other.interrupted:

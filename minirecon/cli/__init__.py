@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from .. import course, experiments
-from ..attack import SETTINGS
+from ..attack import SETTINGS, decay
 from ..experiments.demo import DEMOS
 from ..io.archive import shown
 from ..io.inputs import written
@@ -18,7 +18,7 @@ INPUTS = "what the network was given for pixels in [0, 1]: centred, less the mea
 such as 0.1307,0.3081, for RGB R,G,B means, then R,G,B stds"
 TRAINED = "The network must consist of Linear layers and ReLUs, with a bias in the first layer at most, and be trained \
 long after it fits its samples, from a small start of layer 1. Otherwise: --initial for known initial weights of any \
-size; --optimizer differences after weight decay."
+size; after weight decay --optimizer differences or --decay, with biases in any layer."
 CASES = "mnist, cifar10, colours, circle, a folder of MNIST or CIFAR-10 files, or an .npz file"
 
 
@@ -105,8 +105,8 @@ def _parser():
     sub.add_argument("--loss", choices=["logistic", "softmax", "mse"], help=text)
     text = "L-BFGS (default), the authors' SGD, or differences of units: seconds"
     sub.add_argument("--optimizer", choices=list(SETTINGS), default="lbfgs", help=text)
-    default = "default {iterations}".format(**SETTINGS["lbfgs"]) + ", for sgd {iterations}".format(**SETTINGS["sgd"])
-    sub.add_argument("--iterations", type=int, help=default)
+    default, sgd, told = (each["iterations"] for each in (SETTINGS["lbfgs"], SETTINGS["sgd"], decay.DEFAULTS))
+    sub.add_argument("--iterations", type=int, help=f"default {default}, for sgd {sgd}, with --decay {told}")
     sub.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default %(default)s")
     text = "another setting, as in alpha=50; may be repeated (default: those that the run prints first)"
     sub.add_argument("--set", type=setting, action="append", metavar="NAME=NUMBER", help=text)

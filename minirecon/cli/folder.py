@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from .. import __version__
+
 SECONDS = ("demo", "figure", "kkt", "score")  # commands whose results, the work of seconds, may be replaced
 MADE = {"attack": "attack", "train": "training"}
 OTHER = {"attack": "candidates.npz", "train": "weights.pth"}  # what a command would replace, whoever made it
@@ -56,8 +58,8 @@ def _held(out, verb, parts):
 
 def versions():
     r"""What made the results: versions, by name."""
-    return {"python": platform.python_version()} | {
-        name: version(name) for name in ("minirecon", "numpy", "scipy", "autograd", "matplotlib")
+    return {"python": platform.python_version(), "minirecon": __version__} | {  # of the code, installed or not
+        name: version(name) for name in ("numpy", "scipy", "autograd", "matplotlib")
     }
 
 

@@ -96,7 +96,8 @@ class Run:
         elif rec.run is None and done < self.results["config"].get("iterations", 0):
             print("converged: no further step lowered the loss")
         if self.results["config"]["optimizer"] == "differences":
-            print(f"{len(rec.x)} groups of differences that are alike, the largest first; no λ, no residual.")
+            print(f"{len(rec.x)} groups of differences that are alike, the one that most others agree")
+            print("with first; no λ, no residual.")
             return
         made = " ".join(f"{count} {name if count != 1 else name[:-1]}" for name, count in length.items())
         print(f"{made}. {self._residual(params, rec, initial, share)}")
@@ -116,7 +117,8 @@ class Run:
             f"KKT residual ‖{what} − (1/m) Σ λᵢyᵢ∇Φ(xᵢ)‖²: {residual['total']:.4g}, "
             f"{residual['relative']:.1%} of\n‖{what}‖²; by layer {', '.join(parts)}."
         )
-        return told if target else f"{told}\nWhat a layer keeps of its random start, no sum over samples explains."
+        forgotten = target or "decay" in self.results["config"]
+        return told if forgotten else f"{told}\nWhat a layer keeps of its random start, no sum over samples explains."
 
     def write_consensus(self, rec):
         r"""Write, draw and print what several runs agree on."""

@@ -1,6 +1,7 @@
 r"""The attack that is told the weight decay: coefficients are functions of x."""
 
 import json
+import os
 from functools import partial
 
 import autograd.numpy as anp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import root
 from strategies import flatten, unflatten
+from tqdm import tqdm
 
 from minirecon import Layer, cli, load_dataset, losses, metrics, mlp, reconstruct, save, score, train
 from minirecon.attack import complete, decay, lbfgs
@@ -146,6 +148,28 @@ def test_other_losses_and_nets_without_a_bias(options, outputs):
     assert (rec.lam >= 0).all()
 
 
+def test_ctrl_c_in_the_attack_that_makes_the_start(interrupt):
+    r"""It ends all, and keeps what that attack has; no second descent begins."""
+    rng = np.random.default_rng(0)
+    params = tuple(Layer(rng.normal(size=shape)) for shape in ((9, 5), (8, 9), (1, 8)))
+    calls = interrupt(4)
+    rec = reconstruct(params, 6, decay=0.1, iterations=5)
+    assert len(calls) == 4
+    assert rec.interrupted
+    assert rec.x.shape == (6, 5)
+
+
+def test_the_progress_line_counts_both_descents():
+    r"""That of the attack that makes the start, and that from there."""
+    rng = np.random.default_rng(0)
+    params = tuple(Layer(rng.normal(size=shape)) for shape in ((9, 5), (8, 9), (1, 8)))
+    settings = complete("lbfgs", {"decay": 0.1, "iterations": 4}) | {"limits": (-1.0, 1.0)}
+    y, start = np.repeat([-1.0, 1.0], 3), 1e-3 * rng.normal(size=(6, 5))
+    with open(os.devnull, "w") as nowhere, tqdm(total=4, file=nowhere) as bar:
+        decay.attack(params, start, y, rng, bar, settings, None)
+        assert (bar.n, bar.total) == (8, 8)
+
+
 def test_runs_and_going_on(net, tmp_path):
     r"""A run of several is the attack with its seed, and an attack that is cut short ends in the same place."""
     options = {"decay": 1e-3, "loss": "logistic", "iterations": 3}
@@ -184,7 +208,8 @@ def test_a_trained_net_is_balanced(net):
         ({"loss": "mse"}, "loss = 'mse': expected a decay with it"),
         ({"decay": 1e-3, "samples": 0}, "samples = 0: expected a positive number"),
         ({"decay": 1e-3, "samples": 2.5}, "samples = 2.5: expected a whole number"),
-        ({"decay": 1e-3, "optimizer": "sgd"}, "decay: no such setting"),
+        ({"decay": 1e-3, "optimizer": "sgd"}, "decay: expected optimizer = 'lbfgs'$"),
+        ({"loss": "mse", "optimizer": "differences"}, "loss: expected optimizer = 'lbfgs'$"),
     ],
 )
 def test_errors(net, options, message):
@@ -211,6 +236,7 @@ def test_command_line(net, digits, tmp_path, capsys):
         assert results["config"]["decay"] == 1e-3
         assert (results["imbalance"] > decay.FAR) == noted
         assert "KKT residual" in told.out
+        assert "random start" not in told.out  # decay has it forgotten
     assert cli.main(["attack", str(tmp_path / "far.npz"), "--loss", "mse", "--out", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == (
         "minirecon attack: loss = 'mse': expected a decay with it; without one the loss does not matter\n"

@@ -77,6 +77,24 @@ def test_the_attack_goes_on_in_rounds_and_ranks(params, monkeypatch):
     np.testing.assert_array_equal(more.history["layer 1"], plain.history["layer 1"])
 
 
+def test_a_network_without_differences_is_refused_before_the_attack(params, monkeypatch):
+    r"""Not after it, when all that was found would be lost. The pixels of a difference are in units of the bias."""
+    first = params[0]._replace(bias=params[0].bias * 1e-3)
+    monkeypatch.setattr(attack.lbfgs, "lbfgs", None)
+    with pytest.raises(ValueError, match="rounds = 2: no difference of two units looks like an image"):
+        reconstruct((first, *params[1:]), 30, samples=20, rounds=2)
+
+
+def test_rounds_that_find_nothing_to_fill_with_say_so(params, monkeypatch, capsys):
+    data = load_dataset("mnist", 20)
+    rec = refined(params, data.x, data.y, 2, monkeypatch)
+    monkeypatch.setattr(rounds, "filled", lambda *_: None)
+    with progress_line(40, "rounds", True) as bar:
+        got = rounds.rounds(params, rec, 2, np.random.default_rng(0), bar, ALPHA)
+    np.testing.assert_array_equal(got.x, rounds.surest_first(params, rec, ALPHA)[0].x)
+    assert "2 of 2 skipped: too few differences" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("when", [1, 3, 6])  # in the differences, in the first ranking, in a refinement
 def test_ctrl_c_ends_the_rounds(params, interrupt, monkeypatch, when):
     data = load_dataset("mnist", 20)
@@ -89,8 +107,9 @@ def test_ctrl_c_ends_the_rounds(params, interrupt, monkeypatch, when):
 
 def test_rounds_need_samples_and_a_whole_number():
     params = mlp.initialise(np.random.default_rng(0), 12, (40,))
-    for wrong in ({"rounds": 2}, {"rounds": 2, "samples": 4, "decay": 1e-3}):
-        with pytest.raises(ValueError, match="rounds = 2: expected samples, too, and no decay"):
-            reconstruct(params, 30, **wrong)
+    with pytest.raises(ValueError, match=r"^rounds = 2: expected samples, too$"):
+        reconstruct(params, 30, rounds=2)
+    with pytest.raises(ValueError, match=r"^rounds = 2: expected no decay, with which nothing is refined$"):
+        reconstruct(params, 30, rounds=2, samples=4, decay=1e-3)
     with pytest.raises(ValueError, match=r"rounds = 1\.5: expected a whole number"):
         attack.complete("lbfgs", {"rounds": 1.5, "samples": 4})

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+import minirecon
 from minirecon import Layer, cli, load, load_dataset, losses, save, score, train
 from minirecon.attack import lbfgs
 from minirecon.attack.candidates import load_candidates
@@ -60,6 +61,7 @@ def test_train_attack_score(anywhere, capsys):
     folder = anywhere / "minirecon-out" / "train-mnist"
     assert {path.name for path in folder.iterdir()} == {"results.json", "training.png", "weights.pth"}
     result = results(folder)
+    assert result["versions"]["minirecon"] == minirecon.__version__
     assert result.keys() == DESIGN_KEYS | {"n", "training", "interrupted"}
     assert result["config"]["hidden"] == [60, 60]
     assert result["training"]["time"] == pytest.approx(1000)
@@ -191,6 +193,13 @@ def test_authors_method_and_double_precision(weights, anywhere, capsys):
     result = results(anywhere / "out")
     assert result["config"]["lr_x"] == 0.03052
     assert load_candidates(anywhere / "out" / "candidates.npz").x.dtype == np.float64
+
+
+def test_differences_say_their_order_and_no_residual(weights, anywhere, capsys):
+    status, out, _ = run(capsys, "attack", weights, "--m", 4, "--optimizer", "differences", "--out", "out")
+    assert status == 0
+    assert "groups of differences that are alike, the one that most others agree\nwith first; no λ" in out
+    assert_fits_80_columns(out)
 
 
 def test_data_without_a_test_set(anywhere, capsys):
@@ -445,3 +454,7 @@ def test_help_names_every_verb_and_loads_nothing_heavy(anywhere):
         ).stdout
         assert ("--seed" in help_text) == ("--out" in help_text) == (verb not in ("convert", "inspect"))
         assert_fits_80_columns(help_text)
+        if verb == "attack":
+            text = " ".join(help_text.split())
+            assert "default 1000, for sgd 50000, with --decay 300" in text
+            assert "after weight decay --optimizer differences or --decay, with biases in any layer" in text
