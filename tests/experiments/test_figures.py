@@ -167,7 +167,7 @@ def test_a_figure_is_drawn_again_from_its_data(tmp_path, monkeypatch, capsys):
     r"""Pictures, caption, numbers and page become what they were; nothing is run, and what was measured stays."""
     out = ["--out", str(tmp_path)]
     assert cli.main(["figure", "svm", "--redraw", *out]) == 2
-    assert "svm.npz: no data to draw; expected those of minirecon figure svm" in capsys.readouterr().err
+    assert "svm.npz: no such file; expected the data of minirecon figure svm" in capsys.readouterr().err
     monkeypatch.setattr(svm, "QUICK", TINY["svm"])
     assert cli.main(["figure", "svm", "--quick", *out]) == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -178,6 +178,32 @@ def test_a_figure_is_drawn_again_from_its_data(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(svm, "run", None)
     assert cli.main(["figure", "svm", "--redraw", *out]) == 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_no_data_is_not_drawn(tmp_path, monkeypatch, capsys):
+    r"""One line names the file, and all in the folder stays as it was."""
+    out = ["--out", str(tmp_path)]
+    monkeypatch.setattr(svm, "QUICK", TINY["svm"])
+    assert cli.main(["figure", "svm", "--quick", *out]) == 0
+    data, record = tmp_path / "svm.npz", tmp_path / "svm.json"
+    good = data.read_bytes(), record.read_bytes()
+    np.savez(tmp_path / "other.npz", a=1)
+    capsys.readouterr()
+    for path, wrong in (
+        (data, b"text"), (data, b""), (data, good[0][:500]), (data, (tmp_path / "other.npz").read_bytes()),
+        (record, b"text"), (record, b"[]"), (record, b'{"seed": 0}'), (record, b"\xff"),
+    ):  # fmt: skip
+        path.write_bytes(wrong)
+        before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+        assert cli.main(["figure", "svm", "--redraw", *out]) == 2
+        assert capsys.readouterr().err == f"minirecon figure: {path}: expected the data of minirecon figure svm\n"
+        assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
+        data.write_bytes(good[0])
+        record.write_bytes(good[1])
+    for more in (["--seed", "3"], ["--quick"]):
+        assert cli.main(["figure", "svm", "--redraw", *more, *out]) == 2
+        assert "--redraw: expected no --seed and no --quick; nothing is run" in capsys.readouterr().err
+    assert cli.main(["figure", "svm", "--redraw", *out]) == 0
 
 
 def test_unknown_figures_are_refused(capsys):
