@@ -155,13 +155,23 @@ def test_ctrl_c_to_all_processes(weights, tmp_path):
     assert_same(*(load_candidates(tmp_path / name / "candidates.npz") for name in ("whole", "out")))
 
 
-def test_a_killed_process_is_an_error(params, monkeypatch):
-    def killed(*args):
-        os.kill(os.getpid(), signal.SIGKILL)
+def test_a_killed_process_is_an_error():
+    r"""In a Python of its own: joblib's processes are shared by all attacks of one, and here they are broken."""
+    code = """
+import os, signal
+import numpy as np
+from minirecon import mlp
+from minirecon.attack import restarts
 
-    monkeypatch.setattr("minirecon.attack.restarts._in_process", killed)
-    with pytest.raises(OSError, match="a process that ran an attack was killed"):
-        restarts(params, runs=2, jobs=2, **OPTIONS)
+def killed(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+restarts._in_process = killed
+restarts.restarts(mlp.initialise(np.random.default_rng(0), 12, (40,)), m=8, runs=2, jobs=2, iterations=5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "OSError: a process that ran an attack was killed, for its memory perhaps; try fewer --jobs" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
