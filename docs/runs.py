@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from trials import ATTACK, SEEDS, ablation, gates, matching, optimisers
+from trials import ATTACK, SEEDS, ablation, matching, optimisers
 
 import minirecon as mr
 from minirecon import cli, kkt, metrics, mlp, training
@@ -153,7 +153,7 @@ RUNS = {
     "demo-colours": lambda: demo("colours"), "demo-circle": lambda: demo("circle"),
     "flow": flow, "kkt": kkt_reports, "optimisers": optimisers, "ablation": ablation,
     "matching": matching, "defences": defences,
-    "rivals": rivals, "known": known, "gates": gates,
+    "rivals": rivals, "known": known,
 }  # fmt: skip
 
 

@@ -103,17 +103,3 @@ def _match(x, data):
         "candidates": len(np.unique(ncc.argmax(axis=1))),
         "median": float(np.median(ncc.max(axis=1))),
     }
-
-
-def gates():
-    r"""The attack with plain gates and with smooth ones of several widths (chapter 5)."""
-    data, params, result = mr.load_dataset("mnist", n=20), mr.load(datasets.data_file("mnist-n20.pth")), {}
-    widths = {"none": 1e30, "1e6": 1e6, "1e4": 1e4, "1000": 1e3, "150": 150.0, "20": 20.0}  # 1e30: σ(αz) is the step
-    for name, alpha in widths.items():
-        scores = [mr.score(mr.reconstruct(params, m=60, seed=seed, alpha=alpha, **ATTACK), data) for seed in SEEDS]
-        result[name] = {
-            "over_0.9": [int(np.sum(score.ncc > 0.9)) for score in scores],
-            "ncc": [float(np.median(score.ncc)) for score in scores],
-            "start": [float(np.median(score.null["start"].ncc)) for score in scores],
-        }
-    return result
