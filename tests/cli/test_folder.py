@@ -2,20 +2,9 @@ import json
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-
-from minirecon import Layer, cli, save
+from minirecon import cli
 
 RESULT = "expected another --out"
-
-
-@pytest.fixture
-def anywhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    save((Layer(rng.normal(size=(20, 784))), Layer(rng.normal(size=(1, 20)))), tmp_path / "net.pth")
-    return tmp_path
 
 
 def run(capsys, *args):
@@ -34,7 +23,7 @@ def refused(capsys, folder, *args):
     return line
 
 
-ATTACK = ("attack", "net.pth", "--m", 4, "--iterations", 3)
+ATTACK = ("attack", "net.npz", "--m", 4, "--iterations", 3)
 TRAIN = ("train", "mnist", "--n", 4, "--hidden", 8, "--time", 5, "--first-scale", 0.1)
 
 

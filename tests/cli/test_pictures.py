@@ -9,21 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minirecon import Layer, cli, load_dataset, save, score
+from minirecon import cli, load_dataset, score
 from minirecon.attack.candidates import load_candidates
 from minirecon.experiments.drawing import curves, images
 
 ATTACK = ("attack", "net.npz", "--m", "4", "--iterations", "3")
 RC = "text.usetex: True\nfont.size: 30\nfont.family: monospace\naxes.facecolor: red\nfigure.facecolor: red\n"
 RC += "savefig.bbox: tight\nsavefig.dpi: 30\nimage.cmap: jet\nlines.linewidth: 9\nbackend: TkAgg\n"
-
-
-@pytest.fixture
-def anywhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    save((Layer(rng.normal(size=(20, 784))), Layer(rng.normal(size=(1, 20)))), tmp_path / "net.npz")
-    return tmp_path
 
 
 def pictures(folder):
